@@ -1,0 +1,107 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let argumentParser: Target.Dependency = .product(
+  name: "ArgumentParser", package: "swift-argument-parser")
+
+func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name, dependencies: dependencies + ["TestSupport"], swiftSettings: strict)
+}
+
+let package = Package(
+  name: "leank",
+  platforms: [.macOS(.v26)],
+  products: [
+    // Masks and their file format, for other people's programs.
+    .library(name: "LeanK", targets: ["LeanKMask", "LeanKFormat"]),
+    // Everything behind the command line; the nested Benchmarks and Fuzzing packages use it.
+    .library(
+      name: "LeanKTools",
+      targets: [
+        "ByteIO", "StrictJSON", "TensorFiles", "LeanKInterchange", "LeanKCheckpoint",
+        "LeanKDecoder", "LeanKCommands",
+      ]),
+    .executable(name: "leank", targets: ["leank"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
+  ],
+  targets: [
+    .systemLibrary(
+      name: "CZstd", pkgConfig: "libzstd",
+      providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
+    .systemLibrary(
+      name: "CZlib", pkgConfig: "zlib",
+      providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
+    .systemLibrary(
+      name: "COpenBLAS", pkgConfig: "openblas",
+      providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
+    .target(name: "CKernels"),
+
+    library("ByteIO"),
+    library("Zstd", ["ByteIO", "CZstd"]),
+    library("Zlib", ["ByteIO", "CZlib"]),
+    library("StrictJSON", ["ByteIO"]),
+    library("LeanKMask"),
+    library(
+      "LeanKFormat", ["LeanKMask", "ByteIO", "StrictJSON", "Zstd", "Zlib", crypto]),
+    library("TensorFiles", ["ByteIO", "StrictJSON", "Zlib"]),
+    library("LeanKInterchange", ["LeanKMask", "ByteIO", "StrictJSON", "TensorFiles"]),
+    library(
+      "LeanKCheckpoint",
+      ["LeanKMask", "ByteIO", "StrictJSON", "TensorFiles", crypto]),
+    library(
+      "LeanKDecoder",
+      ["LeanKMask", "LeanKCheckpoint", "TensorFiles", "ByteIO", "CKernels", "COpenBLAS"]),
+    library(
+      "LeanKCommands",
+      [
+        "LeanKMask", "LeanKFormat", "LeanKInterchange", "LeanKCheckpoint", "LeanKDecoder",
+        "TensorFiles", "StrictJSON", "ByteIO", crypto, argumentParser,
+      ]),
+    .executableTarget(
+      name: "leank", dependencies: ["LeanKCommands", argumentParser], swiftSettings: strict),
+
+    .target(
+      name: "TestSupport", dependencies: ["ByteIO"], path: "Tests/TestSupport",
+      swiftSettings: strict),
+    tests("ByteIOTests", ["ByteIO"]),
+    tests("StrictJSONTests", ["StrictJSON", "ByteIO"]),
+    tests("LeanKMaskTests", ["LeanKMask"]),
+    tests("LeanKFormatTests", ["LeanKFormat", "LeanKMask", "ByteIO", "StrictJSON", "Zlib"]),
+    tests("TensorFilesTests", ["TensorFiles", "ByteIO", "StrictJSON", "Zlib"]),
+    tests(
+      "LeanKInterchangeTests",
+      ["LeanKInterchange", "LeanKMask", "TensorFiles", "ByteIO", "StrictJSON"]),
+    tests(
+      "LeanKCheckpointTests",
+      ["LeanKCheckpoint", "LeanKMask", "TensorFiles", "ByteIO", "StrictJSON"]),
+    tests(
+      "LeanKDecoderTests",
+      [
+        "LeanKDecoder", "LeanKCheckpoint", "LeanKInterchange", "LeanKMask", "TensorFiles",
+        "ByteIO",
+      ]),
+    tests(
+      "LeanKCommandsTests",
+      [
+        "LeanKCommands", "LeanKFormat", "LeanKInterchange", "LeanKMask", "TensorFiles",
+        "StrictJSON", "ByteIO",
+      ]),
+  ]
+)

@@ -1,0 +1,87 @@
+#if canImport(Darwin)
+  import Darwin
+#else
+  import Glibc
+#endif
+
+/// Writes `bytes` to `path` so that the file is there whole or not at all.
+///
+/// The bytes go to a fresh sibling, are synced, and the sibling takes the name. An existing file
+/// is refused with `.exists` unless `replacing`.
+public func writeFileAtomically(
+  _ bytes: Span<UInt8>, to path: String, replacing: Bool = false
+) throws(FileError) {
+  var status = stat()
+  if unsafe lstat(path, &status) == 0 {
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw FileError(.unsafePath, "output exists and is not a regular file", in: path)
+    }
+    guard replacing else {
+      throw FileError(.exists, "output exists, use --force to replace it", in: path)
+    }
+  }
+  let (parent, name) = splitPath(path)
+  let sibling = parent + "/." + name + ".leank-partial-" + String(getpid(), radix: 36)
+  let descriptor = unsafe open(
+    sibling, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode_t(0o666))
+  guard descriptor >= 0 else { throw FileError.system("create", sibling) }
+  do throws(FileError) {
+    try writeAll(bytes, to: descriptor, path: path)
+    guard fsync(descriptor) == 0 else { throw FileError.system("fsync", path) }
+  } catch {
+    close(descriptor)
+    unsafe unlink(sibling)
+    throw error
+  }
+  guard close(descriptor) == 0 else {
+    let error = FileError.system("close", path)
+    unsafe unlink(sibling)
+    throw error
+  }
+  if replacing {
+    guard unsafe rename(sibling, path) == 0 else {
+      let error = FileError.system("rename", path)
+      unsafe unlink(sibling)
+      throw error
+    }
+  } else {
+    // link, unlike rename, fails when another run was first.
+    let linked = unsafe link(sibling, path)
+    let error = linked == 0 ? nil : FileError.system("link", path)
+    unsafe unlink(sibling)
+    if let error { throw error }
+  }
+  try syncDirectory(parent)
+}
+
+/// Writes all of `bytes`, going on after short writes and interruptions.
+public func writeAll(
+  _ bytes: Span<UInt8>, to descriptor: CInt, path: String
+) throws(FileError) {
+  var done = 0
+  while done < bytes.count {
+    let count = unsafe bytes.extracting(done..<bytes.count).withUnsafeBytes { rest in
+      unsafe write(descriptor, rest.baseAddress, rest.count)
+    }
+    if count < 0 {
+      if errno == EINTR { continue }
+      throw FileError.system("write", path)
+    }
+    done += count
+  }
+}
+
+/// Makes the names in the directory at `path` durable.
+public func syncDirectory(_ path: String) throws(FileError) {
+  let directory = try DirectoryHandle(path: path)
+  guard fsync(directory.descriptor) == 0 else { throw FileError.system("fsync", path) }
+}
+
+/// Parent directory and last component of `path`; trailing slashes do not count.
+public func splitPath(_ path: String) -> (parent: String, name: String) {
+  var trimmed = Substring(path)
+  while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
+  guard let slash = trimmed.lastIndex(of: "/") else { return (".", String(trimmed)) }
+  let parent = trimmed[..<slash]
+  return (parent.isEmpty ? "/" : String(parent), String(trimmed[trimmed.index(after: slash)...]))
+}

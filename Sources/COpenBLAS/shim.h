@@ -1,0 +1,2 @@
+// The one header of OpenBLAS that leank uses.
+#include <cblas.h>

@@ -1,0 +1,2 @@
+// The one header of libzstd that leank uses.
+#include <zstd.h>

@@ -1,0 +1,1 @@
+@main struct Leank { static func main() {} }
