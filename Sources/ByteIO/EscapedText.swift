@@ -6,7 +6,8 @@ public func escaped(_ text: String, limit: Int = 200) -> String {
   for scalar in text.unicodeScalars {
     let piece: String
     switch scalar.properties.generalCategory {
-    case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned:
+    case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse,
+      .unassigned:
       piece = "\\u{" + String(scalar.value, radix: 16) + "}"
     default:
       piece = scalar == "\\" ? "\\\\" : String(scalar)

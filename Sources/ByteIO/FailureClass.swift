@@ -38,7 +38,8 @@ public struct Diagnostic<Code: DiagnosticCode>: ClassifiedError, Equatable {
   /// What was expected and found: lower case, no full stop, untrusted text already escaped.
   public let detail: String
 
-  public init(_ code: Code, _ detail: String, at location: Location? = nil, in path: String? = nil) {
+  public init(_ code: Code, _ detail: String, at location: Location? = nil, in path: String? = nil)
+  {
     self.code = code
     self.detail = detail
     self.location = location

@@ -55,7 +55,8 @@ public final class PositionalFile: Sendable {
   public convenience init(name: String, in directory: DirectoryHandle) throws(FileError) {
     let path = directory.path + "/" + name
     guard DirectoryHandle.isPlainName(name) else {
-      throw FileError(.fileName, "file name \(quoted(name)) is not one path component", in: directory.path)
+      throw FileError(
+        .fileName, "file name \(quoted(name)) is not one path component", in: directory.path)
     }
     let descriptor = unsafe openat(directory.descriptor, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
     try self.init(descriptor: descriptor, path: path)

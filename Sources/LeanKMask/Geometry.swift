@@ -69,12 +69,14 @@ public struct LayerGeometry: Sendable, Hashable {
   /// width exceeds the head.
   public init(kvHeads: Int, headDim: Int, attention: AttentionGeometry? = nil) throws(MaskError) {
     guard kvHeads >= 1, headDim >= 1 else {
-      throw MaskError(.geometry, "\(kvHeads) KV heads of \(headDim) channels: both must be at least 1")
+      throw MaskError(
+        .geometry, "\(kvHeads) KV heads of \(headDim) channels: both must be at least 1")
     }
     if let attention {
       guard attention.queryHeads >= 1, attention.queryHeads.isMultiple(of: kvHeads) else {
         throw MaskError(
-          .geometry, "\(attention.queryHeads) query heads are not a multiple of \(kvHeads) KV heads")
+          .geometry, "\(attention.queryHeads) query heads are not a multiple of \(kvHeads) KV heads"
+        )
       }
       guard attention.rotary.width <= headDim else {
         throw MaskError(

@@ -170,8 +170,10 @@ struct JSONParser {
     guard let byte = peek(bytes) else {
       return JSONError(.unexpectedEnd, "JSON ends where \(expected) should be", at: .byte(offset))
     }
-    let found = byte < 0x80 ? quoted(String(UnicodeScalar(byte))) : "byte 0x" + String(byte, radix: 16)
-    return JSONError(.unexpectedCharacter, "expected \(expected), found \(found)", at: .byte(offset))
+    let found =
+      byte < 0x80 ? quoted(String(UnicodeScalar(byte))) : "byte 0x" + String(byte, radix: 16)
+    return JSONError(
+      .unexpectedCharacter, "expected \(expected), found \(found)", at: .byte(offset))
   }
 }
 
@@ -263,7 +265,8 @@ extension JSONParser {
       case 0x30...0x39: digit = byte - 0x30
       case 0x41...0x46: digit = byte - 0x41 + 10
       case 0x61...0x66: digit = byte - 0x61 + 10
-      default: throw JSONError(.invalidEscape, "\\u needs four hexadecimal digits", at: .byte(start))
+      default:
+        throw JSONError(.invalidEscape, "\\u needs four hexadecimal digits", at: .byte(start))
       }
       value = value << 4 | UInt32(digit)
       offset += 1
