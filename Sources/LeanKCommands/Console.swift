@@ -49,7 +49,7 @@ public final class Console: Sendable {
   }
 
   /// Writes `text` and a line end as a result. Fails when the stream takes no more.
-  public func print(_ text: String = "") throws(FileError) {
+  func print(_ text: String = "") throws(FileError) {
     let bytes = Array((text + "\n").utf8)
     switch output {
     case .memory: captured.withLock { $0.output += bytes }
@@ -59,7 +59,7 @@ public final class Console: Sendable {
   }
 
   /// Writes a line for people: progress, a warning, an error. Failures are of no consequence.
-  public func note(_ text: String, terminator: String = "\n") {
+  func note(_ text: String, terminator: String = "\n") {
     let bytes = Array((text + terminator).utf8)
     switch diagnostics {
     case .memory: captured.withLock { $0.diagnostics += bytes }
@@ -68,7 +68,7 @@ public final class Console: Sendable {
     }
   }
 
-  public func warn(_ text: String) { note("leank: warning: " + text) }
+  func warn(_ text: String) { note("leank: warning: " + text) }
 
   /// Writes `value` as JSON: keys in snake case and sorted, numbers in full.
   func print(json value: some Encodable) throws {

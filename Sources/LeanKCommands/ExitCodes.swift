@@ -1,6 +1,6 @@
 import ArgumentParser
-import ByteIO
-import LeanKMask
+public import ByteIO
+public import LeanKMask
 
 /// Exit codes beyond those of `FailureClass`.
 enum LeankExit {
@@ -65,7 +65,7 @@ private func report(parserError error: any Error, on console: Console) -> CInt {
   let message = LeankCommand.fullMessage(for: error)
   switch LeankCommand.exitCode(for: error) {
   case .success:
-    do {
+    do throws(FileError) {
       try console.print(message)
       return LeankExit.success
     } catch {

@@ -1,0 +1,93 @@
+import ByteIO
+import StrictJSON
+import Testing
+
+@Suite("Strict JSON")
+struct JSONDocumentTests {
+  private func parse(_ text: String) throws -> JSONValue { try JSONDocument(Array(text.utf8)).root }
+
+  private func error(_ bytes: [UInt8]) -> JSONError? {
+    do throws(JSONError) {
+      _ = try JSONDocument(bytes)
+      return nil
+    } catch {
+      return error
+    }
+  }
+
+  @Test("values keep order, text and place")
+  func values() throws {
+    let root = try parse(
+      #" {"b": [1, -2.50, 1e3], "a": {"x": null, "y": true}, "s": "é\n\ud83d\ude00"} "#)
+    #expect(root.children.map(\.key) == ["b", "a", "s"])
+    let numbers = try #require(root["b"]).children.map(\.value)
+    #expect(numbers.map(\.numberText) == ["1", "-2.50", "1e3"])
+    #expect(numbers.map(\.integer) == [1, nil, nil])
+    #expect(numbers.map(\.double) == [1, -2.5, 1000])
+    #expect(root["a"]?["x"]?.isNull == true)
+    #expect(root["a"]?["y"]?.bool == true)
+    #expect(root["a"]?["y"]?.integer == nil)
+    #expect(root["s"]?.string == "é\n😀")
+    #expect(root["missing"] == nil)
+    #expect(root["b"]?.byteRange == 7..<22)
+    #expect(root.count == 3)
+  }
+
+  @Test("numbers past the range of a type are not rounded into it")
+  func extremes() throws {
+    #expect(try parse("9223372036854775807").integer == Int.max)
+    #expect(try parse("9223372036854775808").integer == nil)
+    #expect(try parse("1e400").double == nil)
+    #expect(try parse("-0").integer == 0)
+  }
+
+  @Test(
+    "what RFC 8259 forbids is refused, with its place",
+    arguments: [
+      ("", JSONCode.unexpectedEnd, 0), ("{", .unexpectedEnd, 1), ("[1", .unexpectedEnd, 2),
+      ("\"ab", .unexpectedEnd, 0), ("\"\\u12", .unexpectedEnd, 1),
+      ("[1,]", .unexpectedCharacter, 3),
+      ("{\"a\":1,}", .unexpectedCharacter, 7), ("{a:1}", .unexpectedCharacter, 1),
+      ("{\"a\" 1}", .unexpectedCharacter, 5), ("[1 2]", .unexpectedCharacter, 3),
+      ("{}{}", .trailingText, 2), ("1 x", .trailingText, 2), ("nul", .unexpectedCharacter, 0),
+      ("NaN", .unexpectedCharacter, 0), ("Infinity", .unexpectedCharacter, 0),
+      ("/*c*/1", .unexpectedCharacter, 0), ("'a'", .unexpectedCharacter, 0),
+      ("01", .invalidNumber, 0), ("-", .invalidNumber, 0), ("1.", .invalidNumber, 0),
+      ("1e", .invalidNumber, 0), (".5", .unexpectedCharacter, 0), ("+1", .unexpectedCharacter, 0),
+      ("\"\\x\"", .invalidEscape, 1), ("\"\\u12g4\"", .invalidEscape, 1),
+      ("\"\\ud800\"", .loneSurrogate, 1), ("\"\\ud800\\u0041\"", .loneSurrogate, 1),
+      ("\"\\udc00\"", .loneSurrogate, 1), ("\"a\u{1}\"", .controlCharacter, 2),
+      ("{\"a\":1,\"\\u0061\":2}", .duplicateKey, 7), ("\u{FEFF}{}", .byteOrderMark, 0),
+    ])
+  func refusals(text: String, code: JSONCode, offset: Int) {
+    let found = error(Array(text.utf8))
+    #expect(found?.code == code)
+    #expect(found?.location == .byte(offset))
+  }
+
+  @Test(
+    "strings have to be UTF-8",
+    arguments: [[0xFF], [0xC0, 0xAF], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80]])
+  func encoding(bytes: [UInt8]) {
+    #expect(error([0x22] + bytes + [0x22])?.code == .notUTF8)
+  }
+
+  @Test("nesting stops at the limit, however deep the text", arguments: [65, 200_000])
+  func depth(levels: Int) throws {
+    let text = String(repeating: "[", count: levels) + String(repeating: "]", count: levels)
+    #expect(error(Array(text.utf8))?.code == .tooDeep)
+  }
+
+  @Test("64 levels are read")
+  func deepest() throws {
+    var value = try parse(String(repeating: "[", count: 64) + String(repeating: "]", count: 64))
+    for _ in 1..<64 { value = try #require(value.children.first { _ in true }?.value) }
+    #expect(value.count == 0)
+  }
+
+  @Test(
+    "written strings read back", arguments: ["", "plain", "\"\\/\n\r\t\u{0}\u{1F}\u{7F}", "層😀"])
+  func roundTrip(text: String) throws {
+    #expect(try parse(JSONText.quoted(text)).string == text)
+  }
+}
