@@ -83,7 +83,9 @@ let package = Package(
     tests("ByteIOTests", ["ByteIO"]),
     tests("StrictJSONTests", ["StrictJSON", "ByteIO"]),
     tests("LeanKMaskTests", ["LeanKMask"]),
-    tests("LeanKFormatTests", ["LeanKFormat", "LeanKMask", "ByteIO", "StrictJSON", "Zlib"]),
+    tests(
+      "LeanKFormatTests",
+      ["LeanKFormat", "LeanKMask", "ByteIO", "StrictJSON", "Zlib", "Zstd"]),
     tests("TensorFilesTests", ["TensorFiles", "ByteIO", "StrictJSON", "Zlib"]),
     tests(
       "LeanKInterchangeTests",

@@ -13,13 +13,13 @@ public struct RotaryGeometry: Sendable, Hashable {
   public let width: Int
   public let pairing: RotaryPairing
 
-  /// Fails unless `width` is even and not negative.
+  /// Fails unless `width` is even and not negative. Width 0 is always `none`, whatever `pairing` says.
   public init(width: Int, pairing: RotaryPairing) throws(MaskError) {
     guard width >= 0, width.isMultiple(of: 2) else {
       throw MaskError(.rotaryWidth, "rotary width \(width) is not an even number of channels")
     }
     self.width = width
-    self.pairing = pairing
+    self.pairing = width == 0 ? .half : pairing
   }
 
   private init(unchecked width: Int) {

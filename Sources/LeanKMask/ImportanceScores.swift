@@ -13,7 +13,7 @@ public struct ImportanceScores: Sendable, Hashable {
   /// LeanK's learned scaling factors, each in 0...1.
   public static let alphaKind = "leank.alpha"
 
-  /// What the numbers are; `leank.alpha`, or any other name.
+  /// What the numbers are; `leank.alpha`, or any other name of 1 to 255 visible ASCII characters.
   public let kind: String
   public let scalar: Scalar
   /// The bit patterns, widened to 32 bits.
@@ -21,10 +21,13 @@ public struct ImportanceScores: Sendable, Hashable {
 
   public var count: Int { bits.count }
 
-  /// Fails on a NaN, on an alpha outside 0...1, on a 16-bit pattern that has more bits, and on an
-  /// empty kind. Negative zero becomes zero.
+  /// Fails on a NaN, on an alpha outside 0...1, on a 16-bit pattern that has more bits, and on a
+  /// kind that is no name. Negative zero becomes zero.
   public init(kind: String, scalar: Scalar, bits: [UInt32]) throws(MaskError) {
-    guard !kind.isEmpty else { throw MaskError(.scores, "scores have no kind") }
+    guard (1...255).contains(kind.utf8.count), kind.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
+    else {
+      throw MaskError(.scores, "kind of scores is not 1 to 255 visible ASCII characters")
+    }
     var canonical = bits
     let negativeZero: UInt32 = scalar == .f32 ? 0x8000_0000 : 0x8000
     for (index, pattern) in bits.enumerated() {

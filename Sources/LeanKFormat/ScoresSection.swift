@@ -1,0 +1,72 @@
+import ByteIO
+import LeanKMask
+
+/// The scores section: what the numbers are, then one number a channel in layer, head, channel order.
+enum ScoresSection {
+  private static let scalars: [UInt8: ImportanceScores.Scalar] = [1: .f32, 2: .f16, 3: .bf16]
+
+  /// Bytes in front of the numbers: four, the kind, and zeros up to a multiple of four.
+  private static func start(kindLength: Int) -> Int { 4 + (kindLength + 3) & ~3 }
+
+  /// Lengths that the section of a mask of `channels` can have.
+  static func lengths(channels: Int) -> ClosedRange<Int> {
+    start(kindLength: 1) + channels * 2...start(kindLength: FormatLimits.nameBytes) + channels * 4
+  }
+
+  static func decode(_ bytes: Span<UInt8>, channels: Int) throws(FormatError) -> ImportanceScores {
+    guard let scalar = scalars[bytes[0]] else {
+      throw FormatError(.unknownValue, "SCOR: dtype \(bytes[0]), known are 1, 2 and 3")
+    }
+    guard bytes[1] == 0 else { throw FormatError(.reserved, "SCOR: reserved byte is not zero") }
+    let kindLength = Int(bytes.littleEndian(at: 2) as UInt16)
+    let start = start(kindLength: kindLength)
+    guard bytes.count == start + channels * scalar.size else {
+      throw FormatError(
+        .scores,
+        "SCOR: \(bytes.count) bytes, \(start + channels * scalar.size) hold \(channels) "
+          + "\(scalar.rawValue) scores and a kind of \(kindLength) bytes")
+    }
+    guard let kind = String(name: bytes.copy(4..<4 + kindLength)) else {
+      throw FormatError(.scores, "SCOR: kind is not 1 to 255 visible ASCII characters")
+    }
+    for index in 4 + kindLength..<start where bytes[index] != 0 {
+      throw FormatError(.padding, "SCOR: padding behind kind is not zero")
+    }
+    var bits: [UInt32] = []
+    bits.reserveCapacity(channels)
+    let negativeZero: UInt32 = scalar == .f32 ? 1 << 31 : 1 << 15
+    for index in 0..<channels {
+      let offset = start + index * scalar.size
+      let pattern: UInt32 =
+        scalar == .f32
+        ? bytes.littleEndian(at: offset) : UInt32(bytes.littleEndian(at: offset) as UInt16)
+      guard pattern != negativeZero else {
+        throw FormatError(.scores, "SCOR: score \(index) is negative zero")
+      }
+      bits.append(pattern)
+    }
+    do throws(MaskError) {
+      return try ImportanceScores(kind: kind, scalar: scalar, bits: bits)
+    } catch {
+      throw FormatError(.scores, error)
+    }
+  }
+
+  static func encode(_ scores: ImportanceScores) -> [UInt8] {
+    let kind = Array(scores.kind.utf8)
+    var writer = ByteWriter()
+    writer.append(scalars.first { $0.value == scores.scalar }?.key ?? 0)
+    writer.append(UInt8(0))
+    writer.append(UInt16(clamping: kind.count))
+    writer.append(contentsOf: kind)
+    writer.pad(to: 4)
+    for pattern in scores.bits {
+      if scores.scalar == .f32 {
+        writer.append(pattern)
+      } else {
+        writer.append(UInt16(truncatingIfNeeded: pattern))
+      }
+    }
+    return writer.bytes
+  }
+}
