@@ -17,6 +17,19 @@ public struct TensorFileCode: DiagnosticCode {
   /// The file is something else: an LFS pointer, a web page, another tensor format.
   public static let otherFormat = Self("other_format")
   public static let truncated = Self("truncated")
+  // safetensors
+  public static let headerLength = Self("header_length")
+  public static let headerTooLong = Self("header_too_long", .limitExceeded)
+  public static let headerStart = Self("header_start")
+  public static let tooManyTensors = Self("too_many_tensors", .limitExceeded)
+  public static let nameTooLong = Self("name_too_long", .limitExceeded)
+  public static let metadata = Self("metadata")
+  public static let entry = Self("entry")
+  public static let scalarType = Self("scalar_type", .unsupported)
+  public static let rank = Self("rank", .limitExceeded)
+  public static let shape = Self("shape")
+  public static let offsets = Self("offsets")
+  public static let coverage = Self("coverage")
   public static let invalidJSON = Self("invalid_json")
   /// The file could not be opened or read.
   public static let file = Self("file", .inputOutput)
