@@ -4,7 +4,8 @@ import StrictJSON
 /// One object of config.json, read key by key; every failure names the key, what was expected and
 /// what was found.
 ///
-/// A key that is absent and one that is null mean the same: transformers writes either.
+/// Null is "not given": it takes the default of a required key, and is nil for an optional one, which
+/// has its default only where the key is absent.
 struct ConfigurationObject: Sendable {
   let value: JSONValue
   let path: String
@@ -29,12 +30,12 @@ struct ConfigurationObject: Sendable {
     return number
   }
 
-  /// An integer in `range`, nil where the key is absent.
+  /// An integer in `range`; nil where it is null, `default` where the key is absent.
   func optionalInteger(
-    _ key: String, in range: ClosedRange<Int>
+    _ key: String, in range: ClosedRange<Int>, default fallback: Int? = nil
   ) throws(CheckpointError) -> Int? {
-    guard contains(key) else { return nil }
-    return try integer(key, in: range)
+    guard let found = value[key] else { return fallback }
+    return found.isNull ? nil : try integer(key, in: range)
   }
 
   /// A finite number, integers included.
@@ -52,10 +53,12 @@ struct ConfigurationObject: Sendable {
     return result
   }
 
-  /// A finite number, nil where the key is absent.
-  func optionalNumber(_ key: String) throws(CheckpointError) -> Double? {
-    guard contains(key) else { return nil }
-    return try number(key)
+  /// A finite number; nil where it is null, `default` where the key is absent.
+  func optionalNumber(
+    _ key: String, default fallback: Double? = nil
+  ) throws(CheckpointError) -> Double? {
+    guard let found = value[key] else { return fallback }
+    return found.isNull ? nil : try number(key)
   }
 
   func bool(_ key: String, default fallback: Bool? = nil) throws(CheckpointError) -> Bool {

@@ -25,18 +25,20 @@ extension ModelConfiguration {
   ) throws(CheckpointError) -> RotaryDescription {
     var parameters = try root.object("rope_parameters")
     if let layerType, let nested = try parameters?.object(layerType) { parameters = nested }
-    let scaling = try parameters ?? root.object("rope_scaling")
+    var scaling = parameters
+    if scaling == nil { scaling = try root.object("rope_scaling") }
 
-    let oldTheta =
-      try root.optionalNumber("rope_theta") ?? root.optionalNumber(defaults.thetaKey)
-    let theta = try parameters?.optionalNumber("rope_theta") ?? oldTheta ?? defaults.theta
+    let theta = try Self.first(
+      [(parameters, "rope_theta"), (root, "rope_theta"), (root, defaults.thetaKey)],
+      else: defaults.theta)
     guard theta > 0 else {
       throw root.error(.outOfRange, "expected a number above 0, found \(theta)", "rope_theta")
     }
-    let oldPartial =
-      try root.optionalNumber("partial_rotary_factor") ?? root.optionalNumber(defaults.partialKey)
-    let partial =
-      try parameters?.optionalNumber("partial_rotary_factor") ?? oldPartial ?? defaults.partial
+    let partial = try Self.first(
+      [
+        (parameters, "partial_rotary_factor"), (root, "partial_rotary_factor"),
+        (root, defaults.partialKey),
+      ], else: defaults.partial)
     guard partial > 0, partial <= 1 else {
       throw root.error(
         .outOfRange, "expected a share above 0 and up to 1, found \(partial)",
@@ -50,6 +52,16 @@ extension ModelConfiguration {
     }
     return RotaryDescription(
       geometry: geometry, theta: theta, scaling: try self.scaling(scaling, pairs: width / 2))
+  }
+
+  /// The first of some numbers that is given.
+  private static func first(
+    _ places: [(object: ConfigurationObject?, key: String)], else fallback: Double
+  ) throws(CheckpointError) -> Double {
+    for (object, key) in places {
+      if let number = try object?.optionalNumber(key) { return number }
+    }
+    return fallback
   }
 
   /// How the frequencies are stretched; `pairs` is the length that lists of factors must have.

@@ -9,6 +9,8 @@ public struct ModelConfiguration: Sendable {
   static let layerLimit = 4096
   static let headLimit = 4096
   static let headDimLimit = 4096
+  /// Query heads, or experts, of all layers together; bounds what a description takes in memory.
+  static let totalHeadLimit = 1 << 20
   static let sizeLimit = 1 << 28
 
   /// The file as it is.
@@ -53,57 +55,4 @@ public struct ModelConfiguration: Sendable {
 
   /// Where a further member goes: right behind the opening brace.
   var firstMemberOffset: Int { root.value.byteRange.lowerBound + 1 }
-}
-
-/// Sizes that every decoder has.
-struct ModelShape: Sendable {
-  let hiddenSize: Int
-  let layers: Int
-  let queryHeads: Int
-  let kvHeads: Int
-  let headDim: Int
-  let vocabularySize: Int
-
-  /// Reads the sizes; `kvHeads` for families that name or derive theirs differently.
-  ///
-  /// An explicit head_dim wins; else it is hidden_size / heads, which then has to divide.
-  init(
-    _ root: ConfigurationObject, kvHeads given: Int? = nil, vocabularySize fallback: Int = 32_000
-  ) throws(CheckpointError) {
-    hiddenSize = try root.integer("hidden_size", in: 1...ModelConfiguration.sizeLimit)
-    layers = try root.integer("num_hidden_layers", in: 1...ModelConfiguration.layerLimit)
-    queryHeads = try root.integer("num_attention_heads", in: 1...ModelConfiguration.headLimit)
-    if let given {
-      kvHeads = given
-    } else {
-      kvHeads = try root.integer(
-        "num_key_value_heads", in: 1...ModelConfiguration.headLimit, default: queryHeads)
-    }
-    guard queryHeads.isMultiple(of: kvHeads) else {
-      throw root.error(
-        .inconsistent, "\(queryHeads) query heads are not a multiple of \(kvHeads) KV heads",
-        "num_key_value_heads")
-    }
-    if let explicit = try root.optionalInteger("head_dim", in: 1...ModelConfiguration.headDimLimit) {
-      headDim = explicit
-    } else {
-      guard hiddenSize.isMultiple(of: queryHeads) else {
-        throw root.error(
-          .inconsistent,
-          "hidden_size \(hiddenSize) is not a multiple of \(queryHeads) heads and no head_dim is given",
-          "head_dim")
-      }
-      headDim = hiddenSize / queryHeads
-      guard headDim <= ModelConfiguration.headDimLimit else {
-        throw root.error(
-          .outOfRange, "expected 1 to \(ModelConfiguration.headDimLimit), found \(headDim)",
-          "head_dim")
-      }
-    }
-    vocabularySize = try root.integer(
-      "vocab_size", in: 1...ModelConfiguration.sizeLimit, default: fallback)
-  }
-
-  /// 1/sqrt(head_dim), the usual scale of scores.
-  var scale: Float { Float(1 / Double(headDim).squareRoot()) }
 }

@@ -1,0 +1,1 @@
+struct PrunedConfiguration { static let key = "leank" }
