@@ -52,8 +52,9 @@ let package = Package(
       name: "COpenBLAS", pkgConfig: "openblas",
       providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
     .target(name: "CKernels"),
+    .target(name: "CFileSystem"),
 
-    library("ByteIO"),
+    library("ByteIO", ["CFileSystem"]),
     library("Zstd", ["ByteIO", "CZstd"]),
     library("Zlib", ["ByteIO", "CZlib"]),
     library("StrictJSON", ["ByteIO"]),

@@ -1,0 +1,111 @@
+import CFileSystem
+
+#if canImport(Darwin)
+  import Darwin
+#else
+  import Glibc
+#endif
+
+/// A new file in a staging directory, written front to back and made durable at the end.
+public final class OutputFile {
+  /// The path that messages name: where the file will be once the directory is committed.
+  public let path: String
+  public private(set) var length = 0
+  private var descriptor: CInt
+  private var copiesInKernel = true
+  private var writebackStart = 0
+
+  /// Bytes of one gathered write.
+  private static let bufferSize = 1 << 20
+  /// Most bytes of one system call, so that someone can ask for an end in between.
+  private static let chunkSize = 32 << 20
+
+  init(descriptor: CInt, path: String) {
+    self.descriptor = descriptor
+    self.path = path
+  }
+
+  deinit { if descriptor >= 0 { close(descriptor) } }
+
+  /// Appends `bytes`.
+  public func write(_ bytes: Span<UInt8>) throws(FileError) {
+    try writeAll(bytes, to: descriptor, path: path)
+    length += bytes.count
+  }
+
+  /// Appends the bytes `range` of `source`, inside the kernel where that is possible.
+  ///
+  /// Calls `onChunk` with the number of bytes after each chunk. Fails with `.changed` when the
+  /// source ends first.
+  public func copy<Failure: Error>(
+    _ range: Range<Int>, of source: PositionalFile, wrap: (FileError) -> Failure,
+    onChunk: (Int) throws(Failure) -> Void
+  ) throws(Failure) {
+    var offset = range.lowerBound
+    while offset < range.upperBound {
+      let count = min(range.upperBound - offset, Self.chunkSize)
+      let copied: Int
+      do throws(FileError) {
+        copied = try copyChunk(offset, count, source)
+      } catch {
+        throw wrap(error)
+      }
+      offset += copied
+      length += copied
+      startWriteback()
+      try onChunk(copied)
+    }
+  }
+
+  /// Makes the content durable and closes the file. Nothing is retried: after a failed fsync the
+  /// kernel may have dropped the pages.
+  public func finish() throws(FileError) {
+    guard leank_fsync(descriptor) == 0 else { throw FileError.system("fsync", path) }
+    let closed = close(descriptor)
+    descriptor = -1
+    guard closed == 0 || errno == EINTR else { throw FileError.system("close", path) }
+  }
+
+  private func copyChunk(
+    _ offset: Int, _ count: Int, _ source: PositionalFile
+  ) throws(FileError) -> Int {
+    if let copied = try copyInKernel(offset, count, source) { return copied }
+    return try copyThroughBuffer(offset, count, source)
+  }
+
+  /// Bytes copied, nil where this file system or pair of files does not do it.
+  private func copyInKernel(
+    _ offset: Int, _ count: Int, _ source: PositionalFile
+  ) throws(FileError) -> Int? {
+    while copiesInKernel {
+      let copied = leank_copy_file_range(
+        source.descriptor, Int64(offset), descriptor, Int64(count))
+      if copied > 0 { return Int(copied) }
+      if copied < 0 {
+        switch errno {
+        case EINTR: continue
+        case EXDEV, EINVAL, ENOSYS, EOPNOTSUPP, EPERM: break
+        default: throw FileError.system("write", path)
+        }
+      }
+      // Some file systems answer 0 for what they cannot copy; reading tells that from an end.
+      copiesInKernel = false
+    }
+    return nil
+  }
+
+  private func copyThroughBuffer(
+    _ offset: Int, _ count: Int, _ source: PositionalFile
+  ) throws(FileError) -> Int {
+    let bytes = try source.bytes(at: offset, count: min(count, Self.bufferSize))
+    try writeAll(bytes.span, to: descriptor, path: path)
+    return bytes.count
+  }
+
+  /// Lets the disk work while the rest is copied, so that `finish` has little left to wait for.
+  private func startWriteback() {
+    guard length - writebackStart >= Self.chunkSize else { return }
+    leank_start_writeback(descriptor, Int64(writebackStart), Int64(length - writebackStart))
+    writebackStart = length
+  }
+}

@@ -1,0 +1,272 @@
+import CFileSystem
+
+#if canImport(Darwin)
+  import Darwin
+#else
+  import Glibc
+#endif
+
+/// A directory under construction: a hidden sibling of the output that takes the output's name in
+/// one step once it is complete.
+///
+/// A marker file is in it from the first to the last moment, so that left-over staging cannot pass
+/// for the finished thing. Dropped without `commit`, the directory is removed.
+public final class StagingDirectory {
+  /// Name of the marker.
+  public static let marker = "LEANK_INCOMPLETE"
+  static let infix = ".leank-partial-"
+
+  /// Where the output will be.
+  public let outputPath: String
+  /// Where it is being made.
+  public let path: String
+  private let parent: DirectoryHandle
+  private let directory: DirectoryHandle
+  private let name: String
+  private let stagingName: String
+  private let isReplacing: Bool
+  private var isDone = false
+
+  /// Creates the staging directory for the output `outputPath`.
+  ///
+  /// Refuses, with `.exists` or `.unsafePath`, an output that exists (a directory is accepted when
+  /// `replacing`), that is a symbolic link, or that is, contains or lies inside one of `inputs`.
+  public init(
+    for outputPath: String, replacing: Bool, inputs: [DirectoryHandle]
+  ) throws(FileError) {
+    let (parentPath, name) = splitPath(outputPath)
+    guard DirectoryHandle.isPlainName(name) else {
+      throw FileError(.unsafePath, "output does not end in a plain name", in: outputPath)
+    }
+    let parent = try DirectoryHandle(path: parentPath)
+    try Self.checkOutput(name, in: parent, path: outputPath, replacing: replacing, inputs: inputs)
+    self.outputPath = outputPath
+    self.name = name
+    self.parent = parent
+    isReplacing = replacing
+
+    var created: String?
+    var generator = SystemRandomNumberGenerator()
+    for _ in 0..<100 where created == nil {
+      let suffix = String(UInt32.random(in: .min ... .max, using: &generator), radix: 36)
+      let candidate = ".\(name)\(Self.infix)\(suffix)"
+      if unsafe mkdirat(parent.descriptor, candidate, 0o700) == 0 {
+        created = candidate
+      } else if errno != EEXIST {
+        throw FileError.system("mkdir", parentPath + "/" + candidate)
+      }
+    }
+    guard let created else {
+      throw FileError(.exists, "no free name for a staging directory", in: parentPath)
+    }
+    stagingName = created
+    path = parentPath + "/" + created
+    let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
+    do throws(FileError) {
+      directory = try DirectoryHandle(
+        descriptor: unsafe openat(parent.descriptor, created, flags), path: path)
+    } catch {
+      unsafe unlinkat(parent.descriptor, created, AT_REMOVEDIR)
+      throw error
+    }
+    do throws(FileError) {
+      try create(Self.marker).finish()
+    } catch {
+      discard()
+      throw error
+    }
+  }
+
+  deinit { discard() }
+
+  /// A new, empty file called `name`, which is one path component and not there yet.
+  public func create(_ name: String) throws(FileError) -> OutputFile {
+    let path = outputPath + "/" + name
+    guard DirectoryHandle.isPlainName(name) else {
+      throw FileError(.fileName, "file name \(quoted(name)) is not one path component", in: path)
+    }
+    let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
+    let descriptor = unsafe openat(directory.descriptor, name, flags, mode_t(0o666))
+    guard descriptor >= 0 else { throw FileError.system("create", path) }
+    return OutputFile(descriptor: descriptor, path: path)
+  }
+
+  /// Writes `bytes` to a new file called `name`.
+  public func write(_ bytes: [UInt8], to name: String) throws(FileError) {
+    let file = try create(name)
+    try file.write(bytes.span)
+    try file.finish()
+  }
+
+  /// Bytes that may still be written to the file system, as far as it tells.
+  public func freeSpace() throws(FileError) -> Int {
+    var status = statvfs()
+    guard unsafe fstatvfs(directory.descriptor, &status) == 0 else {
+      throw FileError.system("statvfs", path)
+    }
+    let free = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
+    return free.overflow ? .max : Int(clamping: free.partialValue)
+  }
+
+  /// Makes everything durable and gives the directory its name: the one step that makes an output.
+  ///
+  /// Fails with `.exists` when another run was first; the staging directory is removed then.
+  public func commit() throws(FileError) {
+    try adoptPermissions()
+    try sync(directory)
+    guard unsafe unlinkat(directory.descriptor, Self.marker, 0) == 0 else {
+      throw FileError.system("unlink", path + "/" + Self.marker)
+    }
+    try sync(directory)
+    if isReplacing, try exists() {
+      try exchange()
+    } else {
+      try rename()
+      isDone = true
+    }
+    try sync(parent)
+  }
+
+  /// Removes the staging directory, as far as that works; nothing after `commit`.
+  public func discard() {
+    guard !isDone else { return }
+    isDone = true
+    Self.remove(stagingName, from: parent)
+  }
+
+  // MARK: - Commit
+
+  private func rename() throws(FileError) {
+    let descriptor = parent.descriptor
+    if unsafe leank_rename_exclusive(descriptor, stagingName, name) == 0 { return }
+    switch errno {
+    case EEXIST, ENOTEMPTY: throw existing()
+    case EINVAL, ENOSYS, ENOTSUP:
+      // Without the exclusive form: rename fails on a directory that is not empty.
+      if try exists() { throw existing() }
+      guard unsafe renameat(descriptor, stagingName, descriptor, name) == 0 else {
+        if errno == EEXIST || errno == ENOTEMPTY { throw existing() }
+        throw FileError.system("rename", outputPath)
+      }
+    default: throw FileError.system("rename", outputPath)
+    }
+  }
+
+  /// Swaps the new directory with the old one, which then is what `discard` removes.
+  private func exchange() throws(FileError) {
+    guard unsafe leank_rename_exchange(parent.descriptor, stagingName, name) == 0 else {
+      if errno == EINVAL || errno == ENOSYS || errno == ENOTSUP {
+        throw FileError(
+          .exists, "output exists and this file system cannot exchange directories, remove it first",
+          in: outputPath)
+      }
+      throw FileError.system("rename", outputPath)
+    }
+    try sync(parent)
+    discard()
+  }
+
+  private func exists() throws(FileError) -> Bool {
+    var status = stat()
+    if unsafe fstatat(parent.descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0 { return true }
+    guard errno == ENOENT else { throw FileError.system("stat", outputPath) }
+    return false
+  }
+
+  private func existing() -> FileError {
+    FileError(.exists, "output exists, use --force to replace it", in: outputPath)
+  }
+
+  /// The mode a directory made by `mkdir` would have; what the umask takes away is read off the
+  /// marker, since asking for the umask would change it for other threads.
+  private func adoptPermissions() throws(FileError) {
+    var status = stat()
+    guard unsafe fstatat(directory.descriptor, Self.marker, &status, AT_SYMLINK_NOFOLLOW) == 0
+    else { throw FileError.system("stat", path + "/" + Self.marker) }
+    let mode = status.st_mode & 0o666
+    guard fchmod(directory.descriptor, 0o700 | mode | (mode & 0o444) >> 2) == 0 else {
+      throw FileError.system("chmod", path)
+    }
+  }
+
+  private func sync(_ directory: DirectoryHandle) throws(FileError) {
+    guard leank_fsync(directory.descriptor) == 0 else {
+      throw FileError.system("fsync", directory.path)
+    }
+  }
+
+  // MARK: - Checks and removal
+
+  private static func checkOutput(
+    _ name: String, in parent: DirectoryHandle, path: String, replacing: Bool,
+    inputs: [DirectoryHandle]
+  ) throws(FileError) {
+    var existing: FileIdentity?
+    var status = stat()
+    if unsafe fstatat(parent.descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0 {
+      let kind = status.st_mode & S_IFMT
+      guard kind != S_IFLNK else {
+        throw FileError(.unsafePath, "output is a symbolic link", in: path)
+      }
+      existing = FileIdentity(status)
+      guard kind == S_IFDIR || !replacing else {
+        throw FileError(.unsafePath, "output exists and is not a directory", in: path)
+      }
+    } else if errno != ENOENT {
+      throw FileError.system("stat", path)
+    }
+    for input in inputs {
+      if let existing {
+        guard !existing.isSameFile(as: input.identity) else {
+          throw FileError(.unsafePath, "output is the input \(quoted(input.path))", in: path)
+        }
+        guard try !input.hasAncestor(existing) else {
+          throw FileError(.unsafePath, "output contains the input \(quoted(input.path))", in: path)
+        }
+      }
+      guard try !parent.isOrHasAncestor(input.identity) else {
+        throw FileError(.unsafePath, "output lies inside the input \(quoted(input.path))", in: path)
+      }
+    }
+    guard existing == nil || replacing else {
+      throw FileError(.exists, "output exists, use --force to replace it", in: path)
+    }
+  }
+
+  /// Removes `name` and the files in it. Subdirectories are entered only one level after another,
+  /// never through links: what an exchanged output holds is the user's, and may be nested.
+  private static func remove(_ name: String, from parent: DirectoryHandle) {
+    let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
+    let descriptor = unsafe openat(parent.descriptor, name, flags)
+    if let directory = try? DirectoryHandle(descriptor: descriptor, path: parent.path + "/" + name),
+      let entries = try? directory.names()
+    {
+      for entry in entries where unsafe unlinkat(directory.descriptor, entry, 0) != 0 {
+        remove(entry, from: directory)
+      }
+    }
+    unsafe unlinkat(parent.descriptor, name, AT_REMOVEDIR)
+  }
+}
+
+extension DirectoryHandle {
+  /// Whether this directory, or one above it, is the one of `identity`.
+  func isOrHasAncestor(_ identity: FileIdentity) throws(FileError) -> Bool {
+    if self.identity.isSameFile(as: identity) { return true }
+    return try hasAncestor(identity)
+  }
+
+  /// Whether a directory above this one is the one of `identity`.
+  func hasAncestor(_ identity: FileIdentity) throws(FileError) -> Bool {
+    var current = self
+    while true {
+      let flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC
+      let above = try DirectoryHandle(
+        descriptor: unsafe openat(current.descriptor, "..", flags), path: current.path + "/..")
+      // The root is its own parent.
+      if above.identity.isSameFile(as: current.identity) { return false }
+      if above.identity.isSameFile(as: identity) { return true }
+      current = above
+    }
+  }
+}

@@ -1,0 +1,57 @@
+#define _GNU_SOURCE
+#include "CFileSystem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#if defined(__APPLE__)
+#include <sys/stdio.h>
+
+int64_t leank_copy_file_range(int source, int64_t offset, int target, int64_t count) {
+  (void)source, (void)offset, (void)target, (void)count;
+  errno = ENOSYS;
+  return -1;
+}
+
+int leank_rename_exclusive(int directory, const char *from, const char *to) {
+  return renameatx_np(directory, from, directory, to, RENAME_EXCL);
+}
+
+int leank_rename_exchange(int directory, const char *one, const char *other) {
+  return renameatx_np(directory, one, directory, other, RENAME_SWAP);
+}
+
+// fsync alone leaves the data in the drive's cache there.
+int leank_fsync(int descriptor) {
+  if (fcntl(descriptor, F_FULLFSYNC) == 0) return 0;
+  return errno == ENOTSUP || errno == EINVAL ? fsync(descriptor) : -1;
+}
+
+void leank_start_writeback(int descriptor, int64_t offset, int64_t count) {
+  (void)descriptor, (void)offset, (void)count;
+}
+
+#else
+
+int64_t leank_copy_file_range(int source, int64_t offset, int target, int64_t count) {
+  off64_t position = offset;
+  return copy_file_range(source, &position, target, NULL, (size_t)count, 0);
+}
+
+int leank_rename_exclusive(int directory, const char *from, const char *to) {
+  return renameat2(directory, from, directory, to, RENAME_NOREPLACE);
+}
+
+int leank_rename_exchange(int directory, const char *one, const char *other) {
+  return renameat2(directory, one, directory, other, RENAME_EXCHANGE);
+}
+
+int leank_fsync(int descriptor) { return fsync(descriptor); }
+
+void leank_start_writeback(int descriptor, int64_t offset, int64_t count) {
+  sync_file_range(descriptor, offset, count, SYNC_FILE_RANGE_WRITE);
+}
+
+#endif

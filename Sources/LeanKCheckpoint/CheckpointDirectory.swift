@@ -1,0 +1,206 @@
+public import ByteIO
+import Crypto
+public import TensorFiles
+
+/// A Hugging Face model directory, opened: configuration, shard headers, and the data on demand.
+///
+/// Everything is checked before a value of this type exists, and files stay open, so that what was
+/// checked is what is read later.
+public final class CheckpointDirectory: Sendable {
+  static let singleFile = "model.safetensors"
+
+  public let directory: DirectoryHandle
+  public let configuration: ModelConfiguration
+  /// Set in a checkpoint that `convert` wrote.
+  public let pruned: PrunedConfiguration?
+  /// The weights' files in byte order of their names.
+  public let shards: [Shard]
+  /// nil where the weights are one file.
+  public let index: ShardIndex?
+  /// What is odd but harmless, in sentences.
+  public let warnings: [String]
+  private let configurationFile: PositionalFile
+  private let indexFile: PositionalFile?
+  private let shardByTensor: [String: Int]
+
+  /// One file of weights.
+  public struct Shard: Sendable {
+    public let name: String
+    public let file: SafetensorsFile
+  }
+
+  public var path: String { directory.path }
+
+  /// Opens the directory at `path`.
+  ///
+  /// Refuses a directory that a conversion did not finish (unless `acceptingIncomplete`), one with
+  /// both a single file and an index, and an index that differs from the shards in any tensor.
+  public convenience init(
+    path: String, acceptingIncomplete: Bool = false
+  ) throws(CheckpointError) {
+    do {
+      try self.init(
+        try DirectoryHandle(path: path), acceptingIncomplete: acceptingIncomplete)
+    } catch let error as FileError {
+      throw CheckpointError(error)
+    } catch let error as TensorFileError {
+      throw CheckpointError(error)
+    } catch let error as CheckpointError {
+      throw error
+    } catch {
+      throw CheckpointError(.noWeights, "\(error)", in: path)
+    }
+  }
+
+  private init(_ directory: DirectoryHandle, acceptingIncomplete: Bool) throws {
+    self.directory = directory
+    let path = directory.path
+    let isIncomplete = try directory.kind(of: StagingDirectory.marker) != nil
+    guard !isIncomplete || acceptingIncomplete else {
+      throw CheckpointError(
+        .incomplete,
+        "the directory holds \(StagingDirectory.marker): a conversion that did not finish", in: path
+      )
+    }
+    configurationFile = try PositionalFile(name: ModelConfiguration.fileName, in: directory)
+    configuration = try ModelConfiguration(
+      try configurationFile.contents(limit: ModelConfiguration.byteLimit),
+      path: configurationFile.path)
+    pruned = try PrunedConfiguration(of: configuration)
+
+    let hasIndex = try directory.kind(of: ShardIndex.fileName) != nil
+    let hasSingle = try directory.kind(of: Self.singleFile) != nil
+    guard !(hasIndex && hasSingle) else {
+      throw CheckpointError(
+        .bothSingleAndIndex,
+        "both \(Self.singleFile) and \(ShardIndex.fileName) are there, remove the one that is not meant",
+        in: path)
+    }
+    guard hasIndex || hasSingle else { throw try Self.missingWeights(in: directory) }
+    if hasIndex {
+      let file = try PositionalFile(name: ShardIndex.fileName, in: directory)
+      indexFile = file
+      index = try ShardIndex(
+        try file.contents(limit: ShardIndex.byteLimit), path: file.path)
+    } else {
+      indexFile = nil
+      index = nil
+    }
+    var shards: [Shard] = []
+    for name in index?.shardNames ?? [Self.singleFile] {
+      shards.append(Shard(name: name, file: try SafetensorsFile(name: name, in: directory)))
+    }
+    self.shards = shards
+    shardByTensor = try Self.locate(shards, index)
+    warnings = Self.warnings(shards, index)
+  }
+
+  // MARK: - Tensors
+
+  /// Names of all tensors.
+  public var tensorNames: Set<String> { Set(shardByTensor.keys) }
+
+  /// The file and the place of a tensor, nil where no shard holds it.
+  public func tensor(_ name: String) -> (file: SafetensorsFile, info: TensorInfo)? {
+    guard let shard = shardByTensor[name], let info = shards[shard].file[name] else { return nil }
+    return (shards[shard].file, info)
+  }
+
+  /// The description of the dense model, every tensor it names being there in the shape it has to
+  /// have.
+  public func describe() throws(CheckpointError) -> DescribedModel {
+    let model = try DescribedModel(configuration: configuration, tensorNames: tensorNames)
+    try check(model.shapes)
+    return model
+  }
+
+  /// Fails on the first tensor, in byte order of names, that is missing or of another shape.
+  func check(_ shapes: [String: [Int]]) throws(CheckpointError) {
+    let hint = configuration.isQuantised ? ", the checkpoint is quantised" : ""
+    let names = shapes.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    for name in names {
+      guard let found = tensor(name)?.info.shape else {
+        throw CheckpointError(
+          .missingTensor, "tensor \(quoted(name)) is missing" + hint, in: path)
+      }
+      guard let expected = shapes[name], found == expected else {
+        throw CheckpointError(
+          .tensorShape,
+          "tensor \(quoted(name)): expected shape \(shapes[name] ?? []), found \(found)" + hint,
+          in: path)
+      }
+    }
+  }
+
+  // MARK: - Identity
+
+  /// SHA-256, in hexadecimal digits, of config.json and then of each shard's header (its length word
+  /// and JSON), in order of file names.
+  public var sourceDigest: String {
+    var hash = SHA256()
+    hash.update(data: configuration.bytes)
+    for shard in shards { hash.update(data: shard.file.headerBytes) }
+    let digits = Array("0123456789abcdef".utf8)
+    var text: [UInt8] = []
+    for byte in hash.finalize() {
+      text.append(digits[Int(byte >> 4)])
+      text.append(digits[Int(byte & 15)])
+    }
+    return String(decoding: text, as: UTF8.self)
+  }
+
+  /// Fails when a file is no longer in the state in which it was opened.
+  public func checkUnchanged() throws(CheckpointError) {
+    do throws(FileError) {
+      try configurationFile.checkUnchanged()
+      try indexFile?.checkUnchanged()
+      for shard in shards { try shard.file.file.checkUnchanged() }
+    } catch {
+      throw CheckpointError(error)
+    }
+  }
+
+  // MARK: - Opening
+
+  private static func missingWeights(in directory: DirectoryHandle) throws -> CheckpointError {
+    let others = try directory.names().filter(ForeignFile.isWeights)
+    let found = others.first.map { "; \(quoted($0)) is another format, convert it to safetensors" }
+    return CheckpointError(
+      .noWeights, "neither \(singleFile) nor \(ShardIndex.fileName) is there" + (found ?? ""),
+      in: directory.path)
+  }
+
+  /// The shard of each tensor. Index and headers have to agree in every name.
+  private static func locate(
+    _ shards: [Shard], _ index: ShardIndex?
+  ) throws(CheckpointError) -> [String: Int] {
+    var located: [String: Int] = [:]
+    for (number, shard) in shards.enumerated() {
+      for tensor in shard.file.header.tensors {
+        if let other = located.updateValue(number, forKey: tensor.name) {
+          throw CheckpointError(
+            .indexMismatch,
+            "tensor \(quoted(tensor.name)) is also in \(quoted(shards[other].name))",
+            in: shard.file.path)
+        }
+        guard let index, index.weightMap[tensor.name] != shard.name else { continue }
+        let claim = index.weightMap[tensor.name].map { "says it is in \(quoted($0))" }
+        throw CheckpointError(
+          .indexMismatch,
+          "tensor \(quoted(tensor.name)): the index " + (claim ?? "does not name it"),
+          in: shard.file.path)
+      }
+    }
+    guard let index, located.count < index.weightMap.count else { return located }
+    let lost = index.weightMap.keys.filter { located[$0] == nil }.min() ?? ""
+    throw CheckpointError(
+      .indexMismatch,
+      "tensor \(quoted(lost)) is not in \(quoted(index.weightMap[lost] ?? ""))", in: index.path)
+  }
+
+  private static func warnings(_ shards: [Shard], _ index: ShardIndex?) -> [String] {
+    let total = shards.reduce(0) { $0 + $1.file.header.dataLength }
+    guard let claimed = index?.totalSize, claimed != Double(total) else { return [] }
+    return ["the index gives a total_size of \(claimed), the tensors take \(total) bytes"]
+  }
+}

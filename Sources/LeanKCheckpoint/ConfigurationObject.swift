@@ -1,0 +1,148 @@
+import ByteIO
+import StrictJSON
+
+/// One object of config.json, read key by key; every failure names the key, what was expected and
+/// what was found.
+///
+/// Null is "not given": it takes the default of a required key, and is nil for an optional one, which
+/// has its default only where the key is absent.
+struct ConfigurationObject: Sendable {
+  let value: JSONValue
+  let path: String
+  /// Keys of the enclosing objects, each with a dot behind it.
+  var prefix = ""
+
+  func contains(_ key: String) -> Bool { present(key) != nil }
+
+  /// An integer in `range`. Without a `default` the key is required.
+  func integer(
+    _ key: String, in range: ClosedRange<Int>, default fallback: Int? = nil
+  ) throws(CheckpointError) -> Int {
+    guard let found = present(key) else { return try required(key, fallback) }
+    guard found.kind == .number, let text = found.numberText, !text.contains(where: isReal) else {
+      throw wrongType(key, "an integer", found)
+    }
+    guard let number = found.integer, range.contains(number) else {
+      throw error(
+        .outOfRange,
+        "expected \(range.lowerBound) to \(range.upperBound), found \(escaped(text, limit: 30))", key)
+    }
+    return number
+  }
+
+  /// An integer in `range`; nil where it is null, `default` where the key is absent.
+  func optionalInteger(
+    _ key: String, in range: ClosedRange<Int>, default fallback: Int? = nil
+  ) throws(CheckpointError) -> Int? {
+    guard let found = value[key] else { return fallback }
+    return found.isNull ? nil : try integer(key, in: range)
+  }
+
+  /// A finite number, integers included.
+  func number(_ key: String, default fallback: Double? = nil) throws(CheckpointError) -> Double {
+    guard let found = present(key) else { return try required(key, fallback) }
+    return try number(found, key)
+  }
+
+  /// A finite number above zero.
+  func positive(_ key: String, default fallback: Double? = nil) throws(CheckpointError) -> Double {
+    let result = try number(key, default: fallback)
+    guard result > 0 else {
+      throw error(.outOfRange, "expected a number above 0, found \(result)", key)
+    }
+    return result
+  }
+
+  /// A finite number; nil where it is null, `default` where the key is absent.
+  func optionalNumber(
+    _ key: String, default fallback: Double? = nil
+  ) throws(CheckpointError) -> Double? {
+    guard let found = value[key] else { return fallback }
+    return found.isNull ? nil : try number(key)
+  }
+
+  func bool(_ key: String, default fallback: Bool? = nil) throws(CheckpointError) -> Bool {
+    guard let found = present(key) else { return try required(key, fallback) }
+    guard let flag = found.bool else { throw wrongType(key, "true or false", found) }
+    return flag
+  }
+
+  func string(_ key: String, default fallback: String? = nil) throws(CheckpointError) -> String {
+    guard let found = present(key) else { return try required(key, fallback) }
+    guard let text = found.string else { throw wrongType(key, "a string", found) }
+    return text
+  }
+
+  /// An object, nil where the key is absent.
+  func object(_ key: String) throws(CheckpointError) -> ConfigurationObject? {
+    guard let found = present(key) else { return nil }
+    guard found.kind == .object else { throw wrongType(key, "an object", found) }
+    return ConfigurationObject(value: found, path: path, prefix: prefix + key + ".")
+  }
+
+  /// A list of finite numbers.
+  func numbers(_ key: String) throws(CheckpointError) -> [Double] {
+    try list(key).map { element throws(CheckpointError) in try number(element, key) }
+  }
+
+  /// A list of integers, nil where the key is absent.
+  func optionalIntegers(_ key: String) throws(CheckpointError) -> [Int]? {
+    guard contains(key) else { return nil }
+    return try list(key).map { element throws(CheckpointError) in
+      guard let number = element.integer else { throw wrongType(key, "integers", element) }
+      return number
+    }
+  }
+
+  /// A list of strings, nil where the key is absent.
+  func optionalStrings(_ key: String) throws(CheckpointError) -> [String]? {
+    guard contains(key) else { return nil }
+    return try list(key).map { element throws(CheckpointError) in
+      guard let text = element.string else { throw wrongType(key, "strings", element) }
+      return text
+    }
+  }
+
+  func error(_ code: CheckpointCode, _ detail: String, _ key: String) -> CheckpointError {
+    CheckpointError(code, detail, at: .key(prefix + key), in: path)
+  }
+
+  // MARK: -
+
+  private func present(_ key: String) -> JSONValue? {
+    guard let found = value[key], !found.isNull else { return nil }
+    return found
+  }
+
+  private func required<Value>(
+    _ key: String, _ fallback: Value?
+  ) throws(CheckpointError) -> Value {
+    guard let fallback else { throw error(.missingKey, "the key is missing", key) }
+    return fallback
+  }
+
+  private func list(_ key: String) throws(CheckpointError) -> [JSONValue] {
+    guard let found = present(key) else { return try required(key, nil) }
+    guard found.kind == .array else { throw wrongType(key, "a list", found) }
+    return found.children.map(\.value)
+  }
+
+  private func number(_ found: JSONValue, _ key: String) throws(CheckpointError) -> Double {
+    guard found.kind == .number else { throw wrongType(key, "a number", found) }
+    guard let number = found.double else {
+      throw error(.outOfRange, "expected a finite number", key)
+    }
+    return number
+  }
+
+  private func isReal(_ character: Character) -> Bool {
+    character == "." || character == "e" || character == "E"
+  }
+
+  private func wrongType(
+    _ key: String, _ expected: String, _ found: JSONValue
+  ) -> CheckpointError {
+    let shown = found.string.map { quoted($0, limit: 40) } ?? found.numberText.map { escaped($0, limit: 30) }
+    return error(.wrongType, "expected \(expected), found \(shown ?? found.kind.rawValue)", key)
+  }
+}

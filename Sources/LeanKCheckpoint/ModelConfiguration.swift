@@ -1,0 +1,58 @@
+public import ByteIO
+import StrictJSON
+
+/// A checkpoint's config.json, in the dialect of transformers 4 or 5.
+public struct ModelConfiguration: Sendable {
+  /// Largest file that is read.
+  public static let byteLimit = 16 << 20
+  public static let fileName = "config.json"
+  static let layerLimit = 4096
+  static let headLimit = 4096
+  static let headDimLimit = 4096
+  /// Query heads, or experts, of all layers together; bounds what a description takes in memory.
+  static let totalHeadLimit = 1 << 20
+  static let sizeLimit = 1 << 28
+
+  /// The file as it is.
+  public let bytes: [UInt8]
+  public let path: String
+  public let modelType: String
+  let root: ConfigurationObject
+
+  /// Reads the text of a config.json. Fails on anything but strict JSON, on a file without a
+  /// `model_type`, and on text beyond the limit.
+  public init(_ bytes: [UInt8], path: String) throws(CheckpointError) {
+    guard bytes.count <= Self.byteLimit else {
+      throw CheckpointError(
+        FileError(.tooLarge, "\(bytes.count) bytes, the limit is \(Self.byteLimit)", in: path))
+    }
+    let document: JSONDocument
+    do {
+      document = try JSONDocument(bytes, path: path)
+    } catch {
+      throw CheckpointError(error)
+    }
+    guard document.root.kind == .object else {
+      throw CheckpointError(
+        .wrongType, "expected an object, found \(document.root.kind.rawValue)", in: path)
+    }
+    self.bytes = bytes
+    self.path = path
+    root = ConfigurationObject(value: document.root, path: path)
+    modelType = try root.string("model_type")
+  }
+
+  /// Whether the weights are stored in a quantised form.
+  public var isQuantised: Bool { root.contains("quantization_config") }
+
+  /// Type of the stored weights as the file names it, such as `bfloat16`.
+  public var dataType: String? {
+    root.value["dtype"]?.string ?? root.value["torch_dtype"]?.string
+  }
+
+  /// The object that a conversion put in, nil in a checkpoint that is not pruned.
+  var prunedObject: JSONValue? { root.value[PrunedConfiguration.key] }
+
+  /// Where a further member goes: right behind the opening brace.
+  var firstMemberOffset: Int { root.value.byteRange.lowerBound + 1 }
+}

@@ -1,0 +1,96 @@
+public import ByteIO
+import StrictJSON
+
+/// A `model.safetensors.index.json`: which file holds which tensor.
+public struct ShardIndex: Sendable {
+  public static let fileName = "model.safetensors.index.json"
+  public static let byteLimit = 64 << 20
+  public static let shardLimit = 10_000
+  static let suffix = ".safetensors"
+
+  /// The file as it is.
+  public let bytes: [UInt8]
+  public let path: String
+  /// File names by tensor name.
+  public let weightMap: [String: String]
+  /// The file names, each once, in byte order.
+  public let shardNames: [String]
+  /// Sum of tensor bytes as the file claims it; advisory.
+  public let totalSize: Double?
+  /// Where `total_size` and `total_parameters` stand in the text.
+  let totalSizeRange: Range<Int>?
+  let totalParametersRange: Range<Int>?
+
+  /// Parses the text of an index and checks every name in it. Opens nothing.
+  public init(_ bytes: [UInt8], path: String) throws(CheckpointError) {
+    let document: JSONDocument
+    do {
+      document = try JSONDocument(bytes, path: path)
+    } catch {
+      throw CheckpointError(error)
+    }
+    guard document.root.kind == .object else {
+      throw CheckpointError(
+        .wrongType, "expected an object, found \(document.root.kind.rawValue)", in: path)
+    }
+    let root = ConfigurationObject(value: document.root, path: path)
+    guard let map = try root.object("weight_map") else {
+      throw root.error(.missingKey, "the key is missing", "weight_map")
+    }
+    guard map.value.count > 0 else {
+      throw root.error(.outOfRange, "the map names no tensor", "weight_map")
+    }
+    var weightMap: [String: String] = [:]
+    weightMap.reserveCapacity(map.value.count)
+    var names: Set<String> = []
+    for (tensor, value) in map.value.children {
+      guard let name = value.string else {
+        throw map.error(
+          .wrongType, "expected a file name, found \(value.kind.rawValue)", escaped(tensor))
+      }
+      if names.insert(name).inserted { try Self.check(name, in: path) }
+      weightMap[tensor] = name
+    }
+    guard names.count <= Self.shardLimit else {
+      throw CheckpointError(
+        .tooManyShards, "\(names.count) shards, the limit is \(Self.shardLimit)", in: path)
+    }
+    let metadata = try root.object("metadata")
+    totalSize = try metadata?.optionalNumber("total_size")
+    if let metadata, let totalSize, totalSize < 0 {
+      throw metadata.error(.outOfRange, "expected 0 or more, found \(totalSize)", "total_size")
+    }
+    totalSizeRange = metadata?.value["total_size"]?.byteRange
+    totalParametersRange = metadata?.value["total_parameters"]?.byteRange
+    self.bytes = bytes
+    self.path = path
+    self.weightMap = weightMap
+    shardNames = names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  }
+
+  /// Shard names are one path component, so that no index leads out of its directory.
+  private static func check(_ name: String, in path: String) throws(CheckpointError) {
+    guard DirectoryHandle.isPlainName(name) else {
+      throw CheckpointError(
+        .shardName, "shard name \(quoted(name)) is not one path component", at: .key("weight_map"),
+        in: path)
+    }
+    guard name.hasSuffix(suffix) else {
+      throw CheckpointError(
+        .shardName, "shard name \(quoted(name)) does not end in \(suffix)", at: .key("weight_map"),
+        in: path)
+    }
+  }
+
+  /// The file's bytes with the sums of the metadata replaced, where they are given; the rest stays.
+  func rewritten(totalSize: Int, totalParameters: Int) -> [UInt8] {
+    var edits: [(range: Range<Int>, text: String)] = []
+    if let range = totalSizeRange { edits.append((range, String(totalSize))) }
+    if let range = totalParametersRange { edits.append((range, String(totalParameters))) }
+    var result = bytes
+    for edit in edits.sorted(by: { $0.range.lowerBound > $1.range.lowerBound }) {
+      result.replaceSubrange(edit.range, with: edit.text.utf8)
+    }
+    return result
+  }
+}
