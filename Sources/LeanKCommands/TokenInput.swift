@@ -14,11 +14,13 @@ enum TokenInput {
     case "json": return try fromJSON(path)
     case "npy":
       let bytes = try readFile(path, limit: fileLimit)
+      let array: TensorArray
       do throws(TensorFileError) {
-        return try ids(of: try NpyReader.read(bytes.span), path: path)
+        array = try NpyReader.read(bytes.span)
       } catch {
         throw error.located(in: path)
       }
+      return try ids(of: array, path: path)
     case "safetensors":
       let file = try SafetensorsFile(path: path)
       guard let tensor = file["input_ids"] else {
