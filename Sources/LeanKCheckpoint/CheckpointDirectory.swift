@@ -38,38 +38,35 @@ public final class CheckpointDirectory: Sendable {
   public convenience init(
     path: String, acceptingIncomplete: Bool = false
   ) throws(CheckpointError) {
-    do {
-      try self.init(
-        try DirectoryHandle(path: path), acceptingIncomplete: acceptingIncomplete)
-    } catch let error as FileError {
-      throw CheckpointError(error)
-    } catch let error as TensorFileError {
-      throw CheckpointError(error)
-    } catch let error as CheckpointError {
-      throw error
-    } catch {
-      throw CheckpointError(.noWeights, "\(error)", in: path)
-    }
+    let directory = try lifting(try DirectoryHandle(path: path))
+    try self.init(directory, acceptingIncomplete: acceptingIncomplete)
   }
 
-  private init(_ directory: DirectoryHandle, acceptingIncomplete: Bool) throws {
+  private init(_ directory: DirectoryHandle, acceptingIncomplete: Bool) throws(CheckpointError) {
     self.directory = directory
     let path = directory.path
-    let isIncomplete = try directory.kind(of: StagingDirectory.marker) != nil
+    func isThere(_ name: String) throws(CheckpointError) -> Bool {
+      try lifting(try directory.kind(of: name)) != nil
+    }
+    func open(_ name: String, limit: Int) throws(CheckpointError) -> (PositionalFile, [UInt8]) {
+      let file = try lifting(try PositionalFile(name: name, in: directory))
+      return (file, try lifting(try file.contents(limit: limit)))
+    }
+    let isIncomplete = try isThere(StagingDirectory.marker)
     guard !isIncomplete || acceptingIncomplete else {
       throw CheckpointError(
         .incomplete,
         "the directory holds \(StagingDirectory.marker): a conversion that did not finish", in: path
       )
     }
-    configurationFile = try PositionalFile(name: ModelConfiguration.fileName, in: directory)
-    configuration = try ModelConfiguration(
-      try configurationFile.contents(limit: ModelConfiguration.byteLimit),
-      path: configurationFile.path)
+    let text: [UInt8]
+    (configurationFile, text) = try open(
+      ModelConfiguration.fileName, limit: ModelConfiguration.byteLimit)
+    configuration = try ModelConfiguration(text, path: configurationFile.path)
     pruned = try PrunedConfiguration(of: configuration)
 
-    let hasIndex = try directory.kind(of: ShardIndex.fileName) != nil
-    let hasSingle = try directory.kind(of: Self.singleFile) != nil
+    let hasIndex = try isThere(ShardIndex.fileName)
+    let hasSingle = try isThere(Self.singleFile)
     guard !(hasIndex && hasSingle) else {
       throw CheckpointError(
         .bothSingleAndIndex,
@@ -78,17 +75,17 @@ public final class CheckpointDirectory: Sendable {
     }
     guard hasIndex || hasSingle else { throw try Self.missingWeights(in: directory) }
     if hasIndex {
-      let file = try PositionalFile(name: ShardIndex.fileName, in: directory)
+      let (file, text) = try open(ShardIndex.fileName, limit: ShardIndex.byteLimit)
       indexFile = file
-      index = try ShardIndex(
-        try file.contents(limit: ShardIndex.byteLimit), path: file.path)
+      index = try ShardIndex(text, path: file.path)
     } else {
       indexFile = nil
       index = nil
     }
     var shards: [Shard] = []
     for name in index?.shardNames ?? [Self.singleFile] {
-      shards.append(Shard(name: name, file: try SafetensorsFile(name: name, in: directory)))
+      let file = try liftingTensors(try SafetensorsFile(name: name, in: directory))
+      shards.append(Shard(name: name, file: file))
     }
     self.shards = shards
     shardByTensor = try Self.locate(shards, index)
@@ -151,19 +148,17 @@ public final class CheckpointDirectory: Sendable {
 
   /// Fails when a file is no longer in the state in which it was opened.
   public func checkUnchanged() throws(CheckpointError) {
-    do throws(FileError) {
-      try configurationFile.checkUnchanged()
-      try indexFile?.checkUnchanged()
-      for shard in shards { try shard.file.file.checkUnchanged() }
-    } catch {
-      throw CheckpointError(error)
-    }
+    try lifting(try configurationFile.checkUnchanged())
+    if let indexFile { try lifting(try indexFile.checkUnchanged()) }
+    for shard in shards { try lifting(try shard.file.file.checkUnchanged()) }
   }
 
   // MARK: - Opening
 
-  private static func missingWeights(in directory: DirectoryHandle) throws -> CheckpointError {
-    let others = try directory.names().filter(ForeignFile.isWeights)
+  private static func missingWeights(
+    in directory: DirectoryHandle
+  ) throws(CheckpointError) -> CheckpointError {
+    let others = try lifting(try directory.names()).filter(ForeignFile.isWeights)
     let found = others.first.map { "; \(quoted($0)) is another format, convert it to safetensors" }
     return CheckpointError(
       .noWeights, "neither \(singleFile) nor \(ShardIndex.fileName) is there" + (found ?? ""),

@@ -1,4 +1,5 @@
 public import ByteIO
+import TensorFiles
 
 public typealias CheckpointError = Diagnostic<CheckpointCode>
 
@@ -42,6 +43,7 @@ public struct CheckpointCode: DiagnosticCode {
   public static let outputExists = Self("output_exists", .unsafeOutput)
   public static let unsafeOutput = Self("unsafe_output", .unsafeOutput)
   public static let noSpace = Self("no_space", .inputOutput)
+  public static let interrupted = Self("interrupted", .inputOutput)
   /// What was written does not read back as planned.
   public static let verification = Self("verification", .inputOutput)
 }
@@ -60,4 +62,18 @@ extension CheckpointError {
       CheckpointCode(error.code.rawValue, error.failureClass), error.detail, at: place,
       in: error.path)
   }
+}
+
+/// Runs `body`, turning its file errors into this module's.
+func lifting<Result>(
+  _ body: @autoclosure () throws(FileError) -> Result
+) throws(CheckpointError) -> Result {
+  do throws(FileError) { return try body() } catch { throw CheckpointError(error) }
+}
+
+/// Runs `body`, turning its tensor file errors into this module's.
+func liftingTensors<Result>(
+  _ body: @autoclosure () throws(TensorFileError) -> Result
+) throws(CheckpointError) -> Result {
+  do throws(TensorFileError) { return try body() } catch { throw CheckpointError(error) }
 }

@@ -1,0 +1,98 @@
+public import ByteIO
+public import LeanKMask
+import TensorFiles
+
+/// A planned conversion with all it needs to run.
+public struct Conversion: Sendable {
+  public let source: CheckpointDirectory
+  public let plan: PruningPlan
+  /// Directory to make.
+  public var output: String
+  /// Content of `mask.leank`.
+  public var mask: [UInt8]
+  /// Content id of that mask, 64 hexadecimal digits.
+  public var maskContentID: String
+  public var deployment: DeploymentHints
+  /// Whether an existing output is exchanged for the new one.
+  public var isReplacing = false
+
+  public init(
+    source: CheckpointDirectory, plan: PruningPlan, output: String, mask: [UInt8],
+    maskContentID: String, deployment: DeploymentHints
+  ) {
+    self.source = source
+    self.plan = plan
+    self.output = output
+    self.mask = mask
+    self.maskContentID = maskContentID
+    self.deployment = deployment
+  }
+
+  /// What a conversion made.
+  public struct Result: Sendable, Hashable {
+    /// One file of the output.
+    public struct File: Sendable, Hashable {
+      public let name: String
+      public let bytes: Int
+    }
+
+    /// In byte order of names.
+    public let files: [File]
+    /// Entries of the source that were not taken over, in byte order; folders end in a slash.
+    public let leftOut: [String]
+    public let warnings: [String]
+
+    public var bytes: Int { files.reduce(0) { $0 + $1.bytes } }
+  }
+
+  /// What the world outside takes part in.
+  public struct Observer {
+    /// Called with the bytes written so far and those to write in all.
+    public var progress: (_ done: Int, _ total: Int) -> Void
+    /// Asked between two pieces of work; true ends the conversion and removes what it wrote.
+    public var shouldStop: () -> Bool
+    /// Called with the staging directory when all is written and nothing committed yet; throwing
+    /// ends the conversion.
+    public var verify: (_ staging: String) throws(CheckpointError) -> Void
+
+    public init(
+      progress: @escaping (_ done: Int, _ total: Int) -> Void = { _, _ in },
+      shouldStop: @escaping () -> Bool = { false },
+      verify: @escaping (_ staging: String) throws(CheckpointError) -> Void = {
+        (_: String) throws(CheckpointError) in
+      }
+    ) {
+      self.progress = progress
+      self.shouldStop = shouldStop
+      self.verify = verify
+    }
+  }
+
+  /// The object that config.json gets.
+  public var configuration: PrunedConfiguration {
+    PrunedConfiguration(
+      maskContentID: maskContentID, layout: plan.layout, deployment: deployment,
+      sourceDigest: source.sourceDigest)
+  }
+
+  /// Writes the output into a fresh sibling directory and gives it its name in one last step.
+  ///
+  /// Whatever fails, there is no output and the staging directory is removed; the source is only
+  /// read. Fails with class `unsafeOutput` for an output that exists or touches the source,
+  /// `inputChanged` for a source that changed meanwhile.
+  public func run(observer: Observer = Observer()) throws(CheckpointError) -> Result {
+    guard plan.layout == .cache || deployment.mode == .static else {
+      throw CheckpointError(
+        .inconsistent, "mode windowed with layout \(plan.layout.rawValue), which is always static")
+    }
+    let staging = try lifting(
+      try StagingDirectory(for: output, replacing: isReplacing, inputs: [source.directory]))
+    let writer = ConversionWriter(conversion: self, staging: staging, observer: observer)
+    do throws(CheckpointError) {
+      return try writer.run()
+    } catch {
+      staging.discard()
+      throw error
+    }
+  }
+}
