@@ -74,6 +74,9 @@ public final class Console: Sendable {
   func print(json value: some Encodable) throws {
     let encoder = JSONEncoder()
     encoder.keyEncodingStrategy = .convertToSnakeCase
+    // A difference that is not a number has to be said, not to stop the report.
+    encoder.nonConformingFloatEncodingStrategy = .convertToString(
+      positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     try print(String(decoding: encoder.encode(value), as: UTF8.self))
   }

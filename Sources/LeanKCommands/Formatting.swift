@@ -31,6 +31,9 @@ enum Formatting {
     return "\(value) B"
   }
 
+  /// `0.1234`
+  static func decimal(_ value: Double) -> String { String(format: "%.4f", value) }
+
   /// `1.2e-05`
   static func scientific(_ value: Double) -> String {
     value == 0 ? "0" : String(format: "%.2g", value)

@@ -1,0 +1,44 @@
+import ArgumentParser
+import LeanKMask
+
+extension MaskMode: ExpressibleByArgument {}
+
+/// `--mode`, `--sink`, `--recent` and `--accumulate`, wherever a command decides what a mask means.
+struct ModeOptions: ParsableArguments {
+  @Option(help: "What the mask means: static or windowed (default: what the checkpoint or the mask says, else static).")
+  var mode: MaskMode?
+
+  @Option(help: "Windowed: first tokens that stay whole (default: the mask's hint, else 128).")
+  var sink: Int?
+
+  @Option(help: "Windowed: latest tokens that stay whole (default: the mask's hint, else 768).")
+  var recent: Int?
+
+  @Option(help: "Windowed: tokens by which that window grows before it is flushed (default: the mask's hint, else 128).")
+  var accumulate: Int?
+
+  /// The mode asked for, else that of the first of `hints` that says one, else static.
+  ///
+  /// Fails with a usage error for window options in static mode and for an impossible window.
+  func resolve(hints: DeploymentHints?...) throws -> DeploymentHints {
+    let hint = hints.lazy.compactMap { $0 }.first
+    let asksForWindow = sink != nil || recent != nil || accumulate != nil
+    switch mode ?? hint?.mode ?? (asksForWindow ? .windowed : .static) {
+    case .static:
+      guard !asksForWindow else {
+        throw UsageError("--sink, --recent and --accumulate need --mode windowed")
+      }
+      return .static
+    case .windowed:
+      let base = hints.lazy.compactMap { $0?.window }.first ?? .standard
+      do throws(MaskError) {
+        return .windowed(
+          try AttentionWindow(
+            sink: sink ?? base.sink, recent: recent ?? base.recent,
+            accumulate: accumulate ?? base.accumulate))
+      } catch {
+        throw UsageError(error.description)
+      }
+    }
+  }
+}

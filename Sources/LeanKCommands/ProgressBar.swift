@@ -1,0 +1,37 @@
+import Foundation
+
+/// A line on a terminal that says how far a long run is: share, bytes, rate, time left.
+final class ProgressBar {
+  private let console: Console
+  private let isShown: Bool
+  private let label: String
+  private let start = ContinuousClock.now
+  private var last: ContinuousClock.Instant?
+
+  init(console: Console, isShown: Bool, label: String) {
+    self.console = console
+    self.isShown = isShown && console.isInteractive
+    self.label = label
+  }
+
+  /// Redraws at most ten times a second.
+  func update(_ done: Int, of total: Int) {
+    guard isShown, total > 0 else { return }
+    let now = ContinuousClock.now
+    if let last, now - last < .milliseconds(100), done < total { return }
+    last = now
+    let share = Double(done) / Double(total)
+    let elapsed = start.duration(to: now) / .seconds(1)
+    let rate = Double(done) / max(elapsed, 1e-3)
+    let left = Int((Double(total - done) / max(rate, 1)).rounded(.up))
+    console.note(
+      "\r\(label) \(Formatting.bar(share, width: 24)) \(Int(share * 100)) %  "
+        + "\(Formatting.bytes(done)) of \(Formatting.bytes(total)), \(Formatting.bytes(Int(rate)))/s, "
+        + "\(left) s left\u{1B}[K", terminator: "")
+  }
+
+  /// Removes the line.
+  func finish() {
+    if isShown, last != nil { console.note("\r\u{1B}[K", terminator: "") }
+  }
+}

@@ -1,0 +1,69 @@
+import ByteIO
+import LeanKCheckpoint
+import LeanKDecoder
+import LeanKFormat
+import LeanKMask
+
+/// What `verify` holds against the dense checkpoint: a pruned one with its mask, or a mask alone.
+struct VerifySubject {
+  let document: MaskDocument
+  let contentID: String
+  /// nil when only a mask was given.
+  let checkpoint: CheckpointDirectory?
+  /// What the pruned checkpoint, else the mask, says about its use.
+  let deployment: DeploymentHints?
+  let notes: [String]
+
+  init(pruned: String?, mask: String?, dense: CheckpointDirectory) throws {
+    if let mask {
+      let input = try MaskInput.read(mask, for: dense)
+      document = input.document
+      contentID = input.file?.contentID.hex ?? ""
+      checkpoint = nil
+      deployment = input.document.deployment
+      notes = input.notes
+      return
+    }
+    let checkpoint = try CheckpointDirectory(path: pruned ?? "")
+    guard let claim = checkpoint.pruned else {
+      throw CommandError(
+        .malformed,
+        "\(escaped(checkpoint.path, limit: 4096)): config.json has no object \"leank\", so this is not "
+          + "a checkpoint that leank convert made")
+    }
+    let file = try PositionalFile(name: claim.maskFile, in: checkpoint.directory)
+    let bytes = try file.contents(limit: FormatLimits.default.fileBytes)
+    let leank = try LeankFile(bytes, path: file.path)
+    document = leank.document
+    contentID = leank.contentID.hex
+    self.checkpoint = checkpoint
+    deployment = claim.deployment
+    notes = []
+  }
+
+  /// The pruned side of a numeric run. A mask alone runs on the dense weights.
+  func prunedModel(
+    of description: ModelDescription, dense: DecoderModel
+  ) throws -> Verification.Pruned {
+    guard let checkpoint, let claim = checkpoint.pruned else { return .cache(dense) }
+    let weights = CheckpointWeights(checkpoint)
+    switch claim.layout {
+    case .cache: return .cache(DecoderModel(description, weights: weights))
+    case .zeroed: return .zeroed(DecoderModel(description, weights: weights))
+    case .rows:
+      return .rows(
+        DecoderModel(try description.pruned(by: document.mask), weights: weights))
+    }
+  }
+}
+
+extension CheckpointDirectory {
+  /// Bytes of one cached element: a cache holds activations, two bytes unless weights are wider.
+  var cacheElementBytes: Int {
+    get throws {
+      let model = try describe().description
+      let scalar = model.layers.first.flatMap { tensor($0.attention.key.weight)?.info.scalar }
+      return scalar == .f32 || scalar == .f64 ? 4 : 2
+    }
+  }
+}
