@@ -1,0 +1,89 @@
+#include "CKernels.h"
+
+#include <stdint.h>
+#include <string.h>
+
+// The loops of one instruction set.
+typedef struct {
+  void (*widen)(float *, const void *, size_t, leank_element);
+  void (*dot_rows)(
+      float *, size_t, const float *, size_t, size_t, const void *, size_t, size_t, size_t,
+      leank_element);
+  void (*add_rows)(
+      float *, size_t, const float *, size_t, size_t, const void *, size_t, size_t, size_t,
+      leank_element);
+  float (*exp_sum)(float *, size_t, float);
+  void (*silu_product)(float *, const float *, size_t);
+} leank_kernels;
+
+// Level 0: 128-bit vectors, SSE2 or NEON.
+#define LK_LANES 4
+#define LK_TARGET
+#define LK_NAME(name) name##_baseline
+#if defined(__aarch64__)
+#define LK_NATIVE_HALF 1
+#else
+#define LK_NATIVE_HALF 0
+#endif
+#include "kernels_vector.h"
+
+#if defined(__x86_64__)
+#define LK_LANES 8
+#define LK_TARGET __attribute__((target("avx2,fma,f16c")))
+#define LK_NAME(name) name##_avx2
+#define LK_NATIVE_HALF 1
+#include "kernels_vector.h"
+
+#define LK_LANES 16
+#define LK_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")))
+#define LK_NAME(name) name##_avx512
+#define LK_NATIVE_HALF 1
+#include "kernels_vector.h"
+#endif
+
+static const leank_kernels *const levels[LEANK_LEVELS] = {
+    &table_baseline,
+#if defined(__x86_64__)
+    &table_avx2,
+    &table_avx512,
+#endif
+};
+
+int leank_has_level(int level) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  const int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                   __builtin_cpu_supports("f16c");
+  if (level == 1) return avx2;
+  if (level == 2)
+    return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#endif
+  return level == 0;
+}
+
+void leank_widen(int level, float *to, const void *from, size_t count, leank_element type) {
+  levels[level]->widen(to, from, count, type);
+}
+
+void leank_dot_rows(
+    int level, float *out, size_t out_stride, const float *x, size_t x_stride, size_t vectors,
+    const void *w, size_t w_stride, size_t rows, size_t width, leank_element type) {
+  levels[level]->dot_rows(
+      out, out_stride, x, x_stride, vectors, w, w_stride, rows, width, type);
+}
+
+void leank_add_rows(
+    int level, float *out, size_t out_stride, const float *p, size_t p_stride, size_t vectors,
+    const void *w, size_t w_stride, size_t rows, size_t width, leank_element type) {
+  levels[level]->add_rows(
+      out, out_stride, p, p_stride, vectors, w, w_stride, rows, width, type);
+}
+
+float leank_exp_sum(int level, float *x, size_t count, float shift) {
+  return levels[level]->exp_sum(x, count, shift);
+}
+
+void leank_silu_product(int level, float *gate, const float *up, size_t count) {
+  levels[level]->silu_product(gate, up, count);
+}

@@ -1,0 +1,39 @@
+// The decoder's inner loops, compiled once per instruction set and chosen at run time: Swift emits
+// the platform's baseline only, and unsafe compiler flags would bar leank from being a dependency.
+#ifndef LEANK_CKERNELS_H
+#define LEANK_CKERNELS_H
+
+#include <stddef.h>
+
+// Element type of stored weights and caches; arithmetic is always f32.
+typedef enum { leank_f32 = 0, leank_bf16 = 1, leank_f16 = 2 } leank_element;
+
+// Instruction sets, 0 being the platform's baseline; higher ones are faster.
+#define LEANK_LEVELS 3
+
+// Whether this machine and this build have the loops of `level`. The functions below may be called
+// with such a level only. Strides and widths count elements; the elements of a row are contiguous.
+int leank_has_level(int level);
+
+// to[i] = from[i] widened to f32.
+void leank_widen(int level, float *to, const void *from, size_t count, leank_element type);
+
+// out[v * out_stride + r] = x[v] . w[r] for `vectors` rows of x and `rows` rows of w, all of
+// `width` channels. No result depends on which others are computed with it, nor does the order in
+// which its products are summed.
+void leank_dot_rows(
+    int level, float *out, size_t out_stride, const float *x, size_t x_stride, size_t vectors,
+    const void *w, size_t w_stride, size_t rows, size_t width, leank_element type);
+
+// out[v] += sum over r of p[v * p_stride + r] * w[r], in the order of r.
+void leank_add_rows(
+    int level, float *out, size_t out_stride, const float *p, size_t p_stride, size_t vectors,
+    const void *w, size_t w_stride, size_t rows, size_t width, leank_element type);
+
+// x[i] = exp(x[i] - shift), returns the sum; meant for x[i] <= shift, -infinity gives 0.
+float leank_exp_sum(int level, float *x, size_t count, float shift);
+
+// gate[i] = gate[i] * sigmoid(gate[i]) * up[i].
+void leank_silu_product(int level, float *gate, const float *up, size_t count);
+
+#endif

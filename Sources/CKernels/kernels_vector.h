@@ -1,0 +1,289 @@
+// The loops themselves, written with the compiler's portable vectors. Included by kernels.c once
+// per instruction set; LK_LANES, LK_TARGET, LK_NAME and LK_NATIVE_HALF say which.
+
+#define LK_INLINE static inline __attribute__((always_inline)) LK_TARGET
+#define VF LK_NAME(vf)
+#define VI LK_NAME(vi)
+#define VH LK_NAME(vh)
+
+typedef float VF __attribute__((vector_size(LK_LANES * 4), aligned(4), may_alias));
+typedef int32_t VI __attribute__((vector_size(LK_LANES * 4), aligned(4), may_alias));
+typedef uint16_t VH __attribute__((vector_size(LK_LANES * 2), aligned(2), may_alias));
+
+LK_INLINE float LK_NAME(widen_one)(const void *p, size_t i, leank_element type) {
+  if (type == leank_f32) return ((const float *)p)[i];
+  uint32_t h = ((const uint16_t *)p)[i], bits;
+  float value;
+  if (type == leank_bf16) {
+    bits = h << 16;
+    memcpy(&value, &bits, 4);
+    return value;
+  }
+  // Exponent and mantissa moved into place, then rescaled: exact, subnormal numbers included.
+  bits = (h & 0x7FFF) << 13;
+  memcpy(&value, &bits, 4);
+  value *= 0x1p112f;
+  memcpy(&bits, &value, 4);
+  bits |= (h & 0x8000) << 16;
+  if ((h & 0x7C00) == 0x7C00) bits |= 0x7F800000;
+  memcpy(&value, &bits, 4);
+  return value;
+}
+
+LK_INLINE VF LK_NAME(load)(const void *p, size_t i, leank_element type) {
+  if (type == leank_f32) return *(const VF *)((const float *)p + i);
+  VH raw = *(const VH *)((const uint16_t *)p + i);
+  if (type == leank_bf16) return (VF)(__builtin_convertvector(raw, VI) << 16);
+#if LK_NATIVE_HALF
+  typedef _Float16 half __attribute__((vector_size(LK_LANES * 2)));
+  return __builtin_convertvector((half)raw, VF);
+#else
+  VI h = __builtin_convertvector(raw, VI);
+  VI bits = (VI)((VF)((h & 0x7FFF) << 13) * 0x1p112f);
+  VI special = (VI)((h & 0x7C00) == 0x7C00);
+  return (VF)(bits | (h & 0x8000) << 16 | (special & 0x7F800000));
+#endif
+}
+
+LK_INLINE float LK_NAME(sum)(VF v) {
+  // Halves are added until one lane is left.
+  float lanes[LK_LANES];
+  *(VF *)lanes = v;
+  typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
+  four total = *(const four *)lanes;
+#if LK_LANES == 8
+  total += *(const four *)(lanes + 4);
+#elif LK_LANES == 16
+  total += *(const four *)(lanes + 8);
+  total += *(const four *)(lanes + 4) + *(const four *)(lanes + 12);
+#endif
+  return (total[0] + total[2]) + (total[1] + total[3]);
+}
+
+LK_INLINE void LK_NAME(widen_typed)(
+    float *to, const void *from, size_t count, leank_element type) {
+  size_t i = 0;
+  for (; i + LK_LANES <= count; i += LK_LANES) *(VF *)(to + i) = LK_NAME(load)(from, i, type);
+  for (; i < count; i++) to[i] = LK_NAME(widen_one)(from, i, type);
+}
+
+// `nv` vectors against `nr` rows, both constants: every load serves several products.
+LK_INLINE void LK_NAME(dot_tile)(
+    float *out, size_t out_stride, const float *x, size_t x_stride, size_t nv, const void *w,
+    size_t w_first, size_t w_stride, size_t nr, size_t width, leank_element type) {
+  VF total[4][4] = {{{0}}};
+  size_t i = 0;
+  for (; i + LK_LANES <= width; i += LK_LANES) {
+    VF row[4];
+#pragma clang loop unroll(full)
+    for (size_t r = 0; r < nr; r++) row[r] = LK_NAME(load)(w, w_first + r * w_stride + i, type);
+#pragma clang loop unroll(full)
+    for (size_t v = 0; v < nv; v++) {
+      VF vector = *(const VF *)(x + v * x_stride + i);
+#pragma clang loop unroll(full)
+      for (size_t r = 0; r < nr; r++) total[v][r] += vector * row[r];
+    }
+  }
+#pragma clang loop unroll(full)
+  for (size_t v = 0; v < nv; v++)
+#pragma clang loop unroll(full)
+    for (size_t r = 0; r < nr; r++) {
+      float result = LK_NAME(sum)(total[v][r]);
+      for (size_t j = i; j < width; j++)
+        result += x[v * x_stride + j] * LK_NAME(widen_one)(w, w_first + r * w_stride + j, type);
+      out[v * out_stride + r] = result;
+    }
+}
+
+LK_INLINE void LK_NAME(dot_typed)(
+    float *out, size_t out_stride, const float *x, size_t x_stride, size_t vectors, const void *w,
+    size_t w_stride, size_t rows, size_t width, leank_element type) {
+  size_t v = 0;
+  for (; v + 4 <= vectors; v += 4) {
+    float *o = out + v * out_stride;
+    const float *p = x + v * x_stride;
+    size_t r = 0;
+    for (; r + 2 <= rows; r += 2)
+      LK_NAME(dot_tile)(o + r, out_stride, p, x_stride, 4, w, r * w_stride, w_stride, 2, width, type);
+    if (r < rows)
+      LK_NAME(dot_tile)(o + r, out_stride, p, x_stride, 4, w, r * w_stride, w_stride, 1, width, type);
+  }
+  for (; v + 2 <= vectors; v += 2) {
+    float *o = out + v * out_stride;
+    const float *p = x + v * x_stride;
+    size_t r = 0;
+    for (; r + 4 <= rows; r += 4)
+      LK_NAME(dot_tile)(o + r, out_stride, p, x_stride, 2, w, r * w_stride, w_stride, 4, width, type);
+    for (; r < rows; r++)
+      LK_NAME(dot_tile)(o + r, out_stride, p, x_stride, 2, w, r * w_stride, w_stride, 1, width, type);
+  }
+  for (; v < vectors; v++) {
+    float *o = out + v * out_stride;
+    const float *p = x + v * x_stride;
+    size_t r = 0;
+    for (; r + 4 <= rows; r += 4)
+      LK_NAME(dot_tile)(o + r, out_stride, p, x_stride, 1, w, r * w_stride, w_stride, 4, width, type);
+    for (; r < rows; r++)
+      LK_NAME(dot_tile)(o + r, out_stride, p, x_stride, 1, w, r * w_stride, w_stride, 1, width, type);
+  }
+}
+
+LK_INLINE void LK_NAME(add_tile)(
+    float *out, size_t out_stride, const float *p, size_t p_stride, size_t nv, const void *w,
+    size_t w_stride, size_t rows, size_t column, size_t chunks, leank_element type) {
+  VF total[4][4];
+#pragma clang loop unroll(full)
+  for (size_t v = 0; v < nv; v++)
+#pragma clang loop unroll(full)
+    for (size_t c = 0; c < chunks; c++)
+      total[v][c] = *(const VF *)(out + v * out_stride + column + c * LK_LANES);
+  for (size_t r = 0; r < rows; r++) {
+    VF row[4];
+#pragma clang loop unroll(full)
+    for (size_t c = 0; c < chunks; c++)
+      row[c] = LK_NAME(load)(w, r * w_stride + column + c * LK_LANES, type);
+#pragma clang loop unroll(full)
+    for (size_t v = 0; v < nv; v++) {
+      float factor = p[v * p_stride + r];
+#pragma clang loop unroll(full)
+      for (size_t c = 0; c < chunks; c++) total[v][c] += factor * row[c];
+    }
+  }
+#pragma clang loop unroll(full)
+  for (size_t v = 0; v < nv; v++)
+#pragma clang loop unroll(full)
+    for (size_t c = 0; c < chunks; c++)
+      *(VF *)(out + v * out_stride + column + c * LK_LANES) = total[v][c];
+}
+
+LK_INLINE void LK_NAME(add_columns)(
+    float *out, size_t out_stride, const float *p, size_t p_stride, size_t nv, const void *w,
+    size_t w_stride, size_t rows, size_t width, leank_element type) {
+  size_t column = 0;
+  for (; column + 2 * LK_LANES <= width; column += 2 * LK_LANES)
+    LK_NAME(add_tile)(out, out_stride, p, p_stride, nv, w, w_stride, rows, column, 2, type);
+  for (; column + LK_LANES <= width; column += LK_LANES)
+    LK_NAME(add_tile)(out, out_stride, p, p_stride, nv, w, w_stride, rows, column, 1, type);
+  for (; column < width; column++)
+    for (size_t v = 0; v < nv; v++)
+      for (size_t r = 0; r < rows; r++)
+        out[v * out_stride + column] +=
+            p[v * p_stride + r] * LK_NAME(widen_one)(w, r * w_stride + column, type);
+}
+
+LK_INLINE void LK_NAME(add_typed)(
+    float *out, size_t out_stride, const float *p, size_t p_stride, size_t vectors, const void *w,
+    size_t w_stride, size_t rows, size_t width, leank_element type) {
+  size_t v = 0;
+  for (; v + 4 <= vectors; v += 4)
+    LK_NAME(add_columns)(
+        out + v * out_stride, out_stride, p + v * p_stride, p_stride, 4, w, w_stride, rows, width,
+        type);
+  for (; v < vectors; v++)
+    LK_NAME(add_columns)(
+        out + v * out_stride, out_stride, p + v * p_stride, p_stride, 1, w, w_stride, rows, width,
+        type);
+}
+
+LK_INLINE VF LK_NAME(exp_vector)(VF x) {
+  // 2^n * exp(r) with n the nearest integer to x / ln 2; about one unit in the last place.
+  VI tiny = (VI)(x < -87.0f), huge = (VI)(x > 88.0f);
+  const VF largest = (VF){0} + 88.0f;
+  VF bounded = (VF)((~(tiny | huge) & (VI)x) | (huge & (VI)largest));
+  const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
+  VF shifted = bounded * 1.44269504088896341f + magic;
+  VF n = shifted - magic;
+  VF r = bounded - n * 0.693359375f;
+  r = r - n * -2.12194440e-4f;
+  VF p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + r + 1.0f;
+  VF scale = (VF)(((VI)shifted + 127) << 23);
+  return (VF)(~tiny & (VI)(p * scale));
+}
+
+LK_TARGET static float LK_NAME(exp_sum)(float *x, size_t count, float shift) {
+  VF total = {0};
+  size_t i = 0;
+  for (; i + LK_LANES <= count; i += LK_LANES) {
+    VF e = LK_NAME(exp_vector)(*(const VF *)(x + i) - shift);
+    *(VF *)(x + i) = e;
+    total += e;
+  }
+  float result = LK_NAME(sum)(total);
+  if (i < count) {
+    float rest[LK_LANES] = {0};
+    memcpy(rest, x + i, (count - i) * sizeof(float));
+    *(VF *)rest = LK_NAME(exp_vector)(*(const VF *)rest - shift);
+    memcpy(x + i, rest, (count - i) * sizeof(float));
+    for (size_t j = i; j < count; j++) result += x[j];
+  }
+  return result;
+}
+
+LK_TARGET static void LK_NAME(silu_product)(float *gate, const float *up, size_t count) {
+  size_t i = 0;
+  for (; i < count; i += LK_LANES) {
+    size_t n = count - i < LK_LANES ? count - i : LK_LANES;
+    if (n == LK_LANES) {
+      VF g = *(const VF *)(gate + i);
+      *(VF *)(gate + i) = g / (1.0f + LK_NAME(exp_vector)(-g)) * *(const VF *)(up + i);
+    } else {
+      float rest[LK_LANES] = {0};
+      memcpy(rest, gate + i, n * sizeof(float));
+      VF g = *(const VF *)rest;
+      *(VF *)rest = g / (1.0f + LK_NAME(exp_vector)(-g));
+      for (size_t j = 0; j < n; j++) gate[i + j] = rest[j] * up[i + j];
+    }
+  }
+}
+
+LK_TARGET static void LK_NAME(widen)(
+    float *to, const void *from, size_t count, leank_element type) {
+  switch (type) {
+  case leank_f32: LK_NAME(widen_typed)(to, from, count, leank_f32); break;
+  case leank_bf16: LK_NAME(widen_typed)(to, from, count, leank_bf16); break;
+  case leank_f16: LK_NAME(widen_typed)(to, from, count, leank_f16); break;
+  }
+}
+
+LK_TARGET static void LK_NAME(dot_rows)(
+    float *out, size_t os, const float *x, size_t xs, size_t vectors, const void *w, size_t ws,
+    size_t rows, size_t width, leank_element type) {
+  switch (type) {
+  case leank_f32: LK_NAME(dot_typed)(out, os, x, xs, vectors, w, ws, rows, width, leank_f32); break;
+  case leank_bf16:
+    LK_NAME(dot_typed)(out, os, x, xs, vectors, w, ws, rows, width, leank_bf16);
+    break;
+  case leank_f16: LK_NAME(dot_typed)(out, os, x, xs, vectors, w, ws, rows, width, leank_f16); break;
+  }
+}
+
+LK_TARGET static void LK_NAME(add_rows)(
+    float *out, size_t os, const float *p, size_t ps, size_t vectors, const void *w, size_t ws,
+    size_t rows, size_t width, leank_element type) {
+  switch (type) {
+  case leank_f32: LK_NAME(add_typed)(out, os, p, ps, vectors, w, ws, rows, width, leank_f32); break;
+  case leank_bf16:
+    LK_NAME(add_typed)(out, os, p, ps, vectors, w, ws, rows, width, leank_bf16);
+    break;
+  case leank_f16: LK_NAME(add_typed)(out, os, p, ps, vectors, w, ws, rows, width, leank_f16); break;
+  }
+}
+
+static const leank_kernels LK_NAME(table) = {
+    LK_NAME(widen),   LK_NAME(dot_rows),     LK_NAME(add_rows),
+    LK_NAME(exp_sum), LK_NAME(silu_product),
+};
+
+#undef VF
+#undef VI
+#undef VH
+#undef LK_INLINE
+#undef LK_LANES
+#undef LK_TARGET
+#undef LK_NAME
+#undef LK_NATIVE_HALF

@@ -1,0 +1,14 @@
+public import LeanKCheckpoint
+
+/// A checkpoint as the decoder runs it: what it computes and where its weights are.
+///
+/// Sides of one run that share a model share each read of its weights.
+public final class DecoderModel: Sendable {
+  public let description: ModelDescription
+  public let weights: any WeightSource
+
+  public init(_ description: ModelDescription, weights: any WeightSource) {
+    self.description = description
+    self.weights = weights
+  }
+}

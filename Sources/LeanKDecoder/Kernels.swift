@@ -1,0 +1,169 @@
+import CKernels
+import TensorFiles
+
+/// The loops of CKernels behind bounds checks. The only importer of CKernels.
+struct Kernels: Sendable {
+  /// Type of stored elements that the loops can read.
+  enum Element: Sendable, Hashable {
+    case f32
+    case bf16
+    case f16
+
+    /// nil for types that the decoder does not compute with.
+    init?(_ scalar: ScalarType) {
+      switch scalar {
+      case .f32: self = .f32
+      case .bf16: self = .bf16
+      case .f16: self = .f16
+      default: return nil
+      }
+    }
+
+    /// Bytes of one element.
+    var width: Int { self == .f32 ? 4 : 2 }
+
+    fileprivate var code: leank_element {
+      switch self {
+      case .f32: leank_f32
+      case .bf16: leank_bf16
+      case .f16: leank_f16
+      }
+    }
+  }
+
+  private let level: CInt
+
+  /// The loops of instruction set `level`, 0 being the baseline; nil where this machine has none.
+  init?(level: Int) {
+    guard (0..<Self.levels).contains(level), leank_has_level(CInt(level)) != 0 else { return nil }
+    self.level = CInt(level)
+  }
+
+  private init(known level: Int) { self.level = CInt(level) }
+
+  /// Number of instruction sets that exist on some machine.
+  static let levels = Int(LEANK_LEVELS)
+
+  /// The fastest loops of this machine.
+  static let best = (1..<levels).reversed().lazy.compactMap(Kernels.init(level:)).first
+    ?? Kernels(known: 0)
+
+  /// Rows of `width` elements, `stride` apart, inside a span.
+  struct Rows {
+    let count: Int
+    let width: Int
+    let stride: Int
+
+    init(_ count: Int, width: Int, stride: Int? = nil) {
+      self.count = count
+      self.width = width
+      self.stride = stride ?? width
+    }
+
+    /// Elements from the first of the first row to the last of the last.
+    var extent: Int { count == 0 ? 0 : (count - 1) * stride + width }
+  }
+
+  /// The elements of `bytes` as f32.
+  func widen(_ bytes: Span<UInt8>, _ element: Element) -> [Float] {
+    let count = bytes.count / element.width
+    return unsafe [Float](unsafeUninitializedCapacity: count) { to, initialized in
+      unsafe bytes.withUnsafeBufferPointer { from in
+        if count > 0 { unsafe leank_widen(level, to.baseAddress, from.baseAddress, count, element.code) }
+      }
+      initialized = count
+    }
+  }
+
+  /// `out[v * stride + r] = x[v] . w[r]` for every row of `x` and of `w`.
+  func dotRows(
+    into out: inout [Float], at first: Int = 0, stride: Int, _ x: Span<Float>, _ vectors: Rows,
+    _ w: Span<UInt8>, _ rows: Rows, _ element: Element
+  ) {
+    unsafe dotRows(
+      into: &out, at: first, stride: stride, x, vectors, raw: w.bytes, rows, element)
+  }
+
+  /// The same over f32 rows.
+  func dotRows(
+    into out: inout [Float], at first: Int = 0, stride: Int, _ x: Span<Float>, _ vectors: Rows,
+    _ w: Span<Float>, _ rows: Rows
+  ) {
+    unsafe dotRows(
+      into: &out, at: first, stride: stride, x, vectors, raw: w.bytes, rows, .f32)
+  }
+
+  private func dotRows(
+    into out: inout [Float], at first: Int = 0, stride: Int, _ x: Span<Float>, _ vectors: Rows,
+    raw w: RawSpan, _ rows: Rows, _ element: Element
+  ) {
+    precondition(vectors.width == rows.width && stride >= rows.count)
+    precondition(vectors.extent <= x.count && rows.extent * element.width <= w.byteCount)
+    guard vectors.count > 0, rows.count > 0 else { return }
+    precondition(first >= 0 && first + (vectors.count - 1) * stride + rows.count <= out.count)
+    unsafe out.withUnsafeMutableBufferPointer { out in
+      let out = unsafe UnsafeMutableBufferPointer(rebasing: out[first...])
+      unsafe x.withUnsafeBufferPointer { x in
+        unsafe w.withUnsafeBytes { w in
+          unsafe leank_dot_rows(level, out.baseAddress, stride, x.baseAddress, vectors.stride, vectors.count, w.baseAddress,
+            rows.stride, rows.count, rows.width, element.code)
+        }
+      }
+    }
+  }
+
+  /// `out[v] += sum over r of p[v][r] * w[r]`; rows of `out` lie `stride` apart.
+  func addRows(
+    into out: inout [Float], at first: Int = 0, stride: Int, _ p: Span<Float>, _ vectors: Rows,
+    _ w: Span<UInt8>, _ rows: Rows, _ element: Element
+  ) {
+    unsafe addRows(
+      into: &out, at: first, stride: stride, p, vectors, raw: w.bytes, rows, element)
+  }
+
+  /// The same over f32 rows.
+  func addRows(
+    into out: inout [Float], at first: Int = 0, stride: Int, _ p: Span<Float>, _ vectors: Rows,
+    _ w: Span<Float>, _ rows: Rows
+  ) {
+    unsafe addRows(
+      into: &out, at: first, stride: stride, p, vectors, raw: w.bytes, rows, .f32)
+  }
+
+  private func addRows(
+    into out: inout [Float], at first: Int = 0, stride: Int, _ p: Span<Float>, _ vectors: Rows,
+    raw w: RawSpan, _ rows: Rows, _ element: Element
+  ) {
+    precondition(vectors.width == rows.count && stride >= rows.width)
+    precondition(vectors.extent <= p.count && rows.extent * element.width <= w.byteCount)
+    guard vectors.count > 0, rows.count > 0, rows.width > 0 else { return }
+    precondition(first >= 0 && first + (vectors.count - 1) * stride + rows.width <= out.count)
+    unsafe out.withUnsafeMutableBufferPointer { out in
+      let out = unsafe UnsafeMutableBufferPointer(rebasing: out[first...])
+      unsafe p.withUnsafeBufferPointer { p in
+        unsafe w.withUnsafeBytes { w in
+          unsafe leank_add_rows(level, out.baseAddress, stride, p.baseAddress, vectors.stride, vectors.count, w.baseAddress,
+            rows.stride, rows.count, rows.width, element.code)
+        }
+      }
+    }
+  }
+
+  /// Replaces each x of `range` by `exp(x - shift)` and returns the sum; for x up to `shift`.
+  func exponentials(_ x: inout [Float], _ range: Range<Int>, shift: Float) -> Float {
+    unsafe x.withUnsafeMutableBufferPointer { x in
+      let part = unsafe UnsafeMutableBufferPointer(rebasing: x[range])
+      return unsafe leank_exp_sum(level, part.baseAddress, part.count, shift)
+    }
+  }
+
+  /// Replaces each element of `gate` by `gate * sigmoid(gate) * up`.
+  func siluProduct(_ gate: inout [Float], _ up: [Float]) {
+    precondition(gate.count == up.count)
+    unsafe gate.withUnsafeMutableBufferPointer { gate in
+      unsafe up.withUnsafeBufferPointer { up in
+        unsafe leank_silu_product(level, gate.baseAddress, up.baseAddress, gate.count)
+      }
+    }
+  }
+}
