@@ -18,7 +18,8 @@ struct Reference: Sendable, CustomTestStringConvertible {
   var testDescription: String { name }
 
   static let all: [Reference] = {
-    let entries = (try? FileManager.default.contentsOfDirectory(atPath: Fixtures.path("Reference"))) ?? []
+    let entries =
+      (try? FileManager.default.contentsOfDirectory(atPath: Fixtures.path("Reference"))) ?? []
     return entries.sorted().map(Reference.init(name:)).filter {
       FileManager.default.fileExists(atPath: $0.path("config_v4.json"))
     }
