@@ -157,7 +157,8 @@ public final class StagingDirectory {
     guard unsafe leank_rename_exchange(parent.descriptor, stagingName, name) == 0 else {
       if errno == EINVAL || errno == ENOSYS || errno == ENOTSUP {
         throw FileError(
-          .exists, "output exists and this file system cannot exchange directories, remove it first",
+          .exists,
+          "output exists and this file system cannot exchange directories, remove it first",
           in: outputPath)
       }
       throw FileError.system("rename", outputPath)

@@ -34,7 +34,8 @@ struct CompanionTensors {
       switch Self.role(of: companion, suffix: String(name.dropFirst(prefix.count)), weight) {
       case .wholeTensor: break
       case .perRow: if layout == .rows { perRow(name) }
-      case .unknown: throw refusal(companion, "belongs to a projection that is to be sliced", layout)
+      case .unknown:
+        throw refusal(companion, "belongs to a projection that is to be sliced", layout)
       }
     }
   }

@@ -25,7 +25,8 @@ struct ConfigurationObject: Sendable {
     guard let number = found.integer, range.contains(number) else {
       throw error(
         .outOfRange,
-        "expected \(range.lowerBound) to \(range.upperBound), found \(escaped(text, limit: 30))", key)
+        "expected \(range.lowerBound) to \(range.upperBound), found \(escaped(text, limit: 30))",
+        key)
     }
     return number
   }
@@ -142,7 +143,8 @@ struct ConfigurationObject: Sendable {
   private func wrongType(
     _ key: String, _ expected: String, _ found: JSONValue
   ) -> CheckpointError {
-    let shown = found.string.map { quoted($0, limit: 40) } ?? found.numberText.map { escaped($0, limit: 30) }
+    let shown =
+      found.string.map { quoted($0, limit: 40) } ?? found.numberText.map { escaped($0, limit: 30) }
     return error(.wrongType, "expected \(expected), found \(shown ?? found.kind.rawValue)", key)
   }
 }

@@ -122,7 +122,9 @@ struct DescriptionBuilder {
   mutating func outputHead(
     _ name: String = "lm_head", embedding: String, _ shape: ModelShape
   ) -> LinearDescription {
-    guard tensorNames.contains(name + ".weight") else { return LinearDescription(weight: embedding) }
+    guard tensorNames.contains(name + ".weight") else {
+      return LinearDescription(weight: embedding)
+    }
     return linear(name, shape.vocabularySize, shape.hiddenSize)
   }
 

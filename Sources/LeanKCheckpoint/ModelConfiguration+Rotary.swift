@@ -1,10 +1,11 @@
+import ByteIO
+import LeanKMask
+
 #if canImport(Darwin)
   import Darwin
 #else
   import Glibc
 #endif
-import ByteIO
-import LeanKMask
 
 extension ModelConfiguration {
   /// What a family assumes where the file is silent.
@@ -137,7 +138,8 @@ extension ModelConfiguration {
       let list = try object.numbers(key)
       guard list.count == pairs, list.allSatisfy({ $0 > 0 }) else {
         throw object.error(
-          .outOfRange, "expected \(pairs) numbers above 0, one per pair, found \(list.count) numbers",
+          .outOfRange,
+          "expected \(pairs) numbers above 0, one per pair, found \(list.count) numbers",
           key)
       }
       lists.append(list)

@@ -10,7 +10,8 @@ public struct ModelFamily: Sendable {
 
   init(
     _ modelTypes: String...,
-    describe: @escaping @Sendable (inout DescriptionBuilder) throws(CheckpointError)
+    describe:
+      @escaping @Sendable (inout DescriptionBuilder) throws(CheckpointError)
       -> ModelDescription
   ) {
     self.modelTypes = modelTypes
@@ -28,7 +29,8 @@ public struct ModelFamily: Sendable {
   static let refused: [ModelFamily] = [.latentAttention]
 
   /// The family of `configuration`. Fails on an unknown `model_type` with the list of known ones.
-  public static func of(_ configuration: ModelConfiguration) throws(CheckpointError) -> ModelFamily {
+  public static func of(_ configuration: ModelConfiguration) throws(CheckpointError) -> ModelFamily
+  {
     let type = configuration.modelType
     if let family = (all + refused).first(where: { $0.modelTypes.contains(type) }) {
       return family

@@ -1,5 +1,5 @@
-public import LeanKMask
 public import ByteIO
+public import LeanKMask
 import StrictJSON
 
 /// What `convert` makes of the weights.
@@ -47,7 +47,8 @@ public struct PrunedConfiguration: Sendable, Hashable {
     let version = try object.string("spec_version")
     guard version.split(separator: ".").first == "1" else {
       throw object.error(
-        .unsupportedModel, "spec version \(quoted(version)) is not supported, known is \(Self.specVersion)",
+        .unsupportedModel,
+        "spec version \(quoted(version)) is not supported, known is \(Self.specVersion)",
         "spec_version")
     }
     maskFile = try object.string("mask_file")
@@ -75,7 +76,8 @@ public struct PrunedConfiguration: Sendable, Hashable {
     }
     guard mode == .static || layout == .cache else {
       throw object.error(
-        .inconsistent, "mode windowed with layout \(layout.rawValue), which is always static", "mode")
+        .inconsistent, "mode windowed with layout \(layout.rawValue), which is always static",
+        "mode")
     }
   }
 

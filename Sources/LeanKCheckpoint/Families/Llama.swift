@@ -41,7 +41,8 @@ extension DescriptionBuilder {
       } else {
         own = gated(
           prefix + "mlp.", hidden: hidden,
-          intermediate: try intermediateSize(default: defaultSize), bias: feedForwardBias, activation: activation)
+          intermediate: try intermediateSize(default: defaultSize), bias: feedForwardBias,
+          activation: activation)
       }
       layers.append(
         LayerDescription(

@@ -1,0 +1,31 @@
+import LeanKCheckpoint
+import TestSupport
+import Testing
+
+@Suite struct FamilyTests {
+  /// Each tensor of each reference checkpoint is named by the description in the shape that
+  /// transformers gave it, and both spellings of config.json say the same.
+  @Test(arguments: Reference.all)
+  func describesEveryTensor(_ reference: Reference) throws {
+    let folder = try TemporaryDirectory()
+    var models: [DescribedModel] = []
+    for dialect in Reference.Dialect.allCases {
+      let path = try reference.checkout(dialect, in: folder, as: dialect.rawValue)
+      let checkpoint = try CheckpointDirectory(path: path)
+      let model = try checkpoint.describe()
+      #expect(Set(model.shapes.keys) == checkpoint.tensorNames)
+      models.append(model)
+    }
+    #expect(models[0] == models[1])
+  }
+
+  @Test func everyFamilyHasItsFixture() throws {
+    let folder = try TemporaryDirectory()
+    let types = try Set(
+      Reference.all.map { reference in
+        let path = try reference.checkout(in: folder, as: reference.name)
+        return try CheckpointDirectory(path: path).configuration.modelType
+      })
+    #expect(types == Set(ModelFamily.all.flatMap(\.modelTypes)))
+  }
+}
