@@ -79,7 +79,7 @@ let package = Package(
       name: "leank", dependencies: ["LeanKCommands", argumentParser], swiftSettings: strict),
 
     .target(
-      name: "TestSupport", dependencies: ["ByteIO"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["ByteIO", "StrictJSON"], path: "Tests/TestSupport",
       swiftSettings: strict),
     tests("ByteIOTests", ["ByteIO"]),
     tests("StrictJSONTests", ["StrictJSON", "ByteIO"]),

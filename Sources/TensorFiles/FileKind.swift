@@ -26,7 +26,9 @@ enum FileKind {
       self = .gguf
     } else if bytes.starts(with: Self.legacyMagic) {
       self = .legacyTorch
-    } else if bytes.starts(with: Array("ustar".utf8), at: 257) {
+    } else if bytes.starts(with: Array("ustar".utf8), at: 257)
+      || bytes.starts(with: Array("pickle\0".utf8))
+    {
       self = .legacyTorchTar
     } else if bytes.starts(with: [0x80]), bytes.count > 1, (2...5).contains(bytes[1]) {
       self = .pickle
