@@ -1,6 +1,6 @@
-import ArgumentParser
+public import ArgumentParser
 import ByteIO
-import LeanKCheckpoint
+public import LeanKCheckpoint
 import LeanKFormat
 import LeanKMask
 
@@ -84,9 +84,9 @@ struct ConvertCommand: Subcommand {
       }
     }
     do {
-      let result = try Interruption.whileWatching { () throws(CheckpointError) in
-        try conversion.run(observer: observer)
-      }
+      Interruption.beginWatching()
+      defer { Interruption.endWatching() }
+      let result = try conversion.run(observer: observer)
       progress.finish()
       report.complete(with: result, isVerified: structure?.passed)
     } catch {

@@ -8,18 +8,21 @@ enum Interruption {
 
   static var isRequested: Bool { received.load(ordering: .relaxed) != 0 }
 
-  /// Runs `body` with SIGINT and SIGTERM noted instead of fatal; raises a noted one again after it.
-  static func whileWatching<Value, Failure: Error>(
-    _ body: () throws(Failure) -> Value
-  ) throws(Failure) -> Value {
-    let note: @convention(c) (CInt) -> Void = { received.store($0, ordering: .relaxed) }
-    let previous = unsafe (signal(SIGINT, note), signal(SIGTERM, note))
-    defer {
-      unsafe signal(SIGINT, previous.0)
-      unsafe signal(SIGTERM, previous.1)
-      let number = received.exchange(0, ordering: .relaxed)
-      if number != 0 { raise(number) }
-    }
-    return try body()
+  /// From here on SIGINT and SIGTERM are noted instead of fatal.
+  static func beginWatching() {
+    signal(SIGINT, note)
+    signal(SIGTERM, note)
+  }
+
+  /// Signals are fatal again; one that was noted is raised now.
+  static func endWatching() {
+    signal(SIGINT, SIG_DFL)
+    signal(SIGTERM, SIG_DFL)
+    let number = received.exchange(0, ordering: .relaxed)
+    if number != 0 { raise(number) }
+  }
+
+  private static let note: @convention(c) (CInt) -> Void = {
+    received.store($0, ordering: .relaxed)
   }
 }

@@ -23,6 +23,6 @@ struct LeankCommand: ParsableCommand {
         70 bug in leank.
       """,
     version: leankVersion,
-    subcommands: []
+    subcommands: [ConvertCommand.self, VerifyCommand.self]
   )
 }

@@ -25,7 +25,7 @@ struct MaskBeside {
       return
     }
     if document.provenance[Provenance.configDigest] == nil {
-      document.provenance[Provenance.configDigest] = source.configuration.digest
+      document.provenance[Provenance.configDigest] = sha256(source.configuration.bytes)
     }
     document.provenance[Provenance.writer] = "leank \(leankVersion)"
     if plan.layout == .zeroed {

@@ -7,6 +7,8 @@ import LeanKMask
 /// A mask as a command was given it: a `.leank` file, or anything `import` reads.
 struct MaskInput {
   static let fileLimit = 1 << 30
+  /// The first bytes of a `.leank` file, whatever its name.
+  private static let signature: [UInt8] = [0x89] + Array("LNK".utf8)
 
   var document: MaskDocument
   /// The file and its bytes, where the input was a `.leank` file.
@@ -29,7 +31,7 @@ struct MaskInput {
   /// Reads the mask at `path`; formats that hold no geometry take it from `geometries`.
   static func read(_ path: String, geometries: [LayerGeometry]? = nil) throws -> MaskInput {
     let bytes = try readFile(path, limit: fileLimit)
-    guard let format = InterchangeFormat(path: path), !LeankFile.isLeank(bytes.span) else {
+    guard let format = InterchangeFormat(path: path), !bytes.span.starts(with: signature) else {
       let file = try LeankFile(bytes, path: path)
       return MaskInput(document: file.document, file: file, fileBytes: bytes, notes: [])
     }

@@ -1,5 +1,5 @@
-import ArgumentParser
-import LeanKMask
+public import ArgumentParser
+public import LeanKMask
 
 extension MaskMode: ExpressibleByArgument {}
 

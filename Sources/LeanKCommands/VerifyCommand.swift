@@ -1,7 +1,7 @@
-import ArgumentParser
+public import ArgumentParser
 import ByteIO
 import LeanKCheckpoint
-import LeanKDecoder
+public import LeanKDecoder
 import LeanKFormat
 import LeanKMask
 import TensorFiles

@@ -3,6 +3,7 @@ import LeanKCheckpoint
 import LeanKDecoder
 import LeanKFormat
 import LeanKMask
+import TensorFiles
 
 /// What `verify` holds against the dense checkpoint: a pruned one with its mask, or a mask alone.
 struct VerifySubject {

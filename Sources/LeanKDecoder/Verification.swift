@@ -1,4 +1,5 @@
-public import LeanKCheckpoint
+public import ByteIO
+import LeanKCheckpoint
 public import LeanKMask
 
 /// The numeric half of `verify`: a dense model with a mask against the pruned model, on the same
