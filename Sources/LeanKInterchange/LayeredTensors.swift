@@ -1,0 +1,183 @@
+import ByteIO
+import LeanKMask
+import TensorFiles
+
+/// The tensors of a file that together are a mask or scores: one of all layers, or one for each.
+struct LayeredTensors {
+  /// What the names say the tensors are.
+  enum Role {
+    case mask, scores, unknown
+  }
+
+  let role: Role
+  /// In the order of the layers; a single one may hold all of them.
+  let tensors: [NamedTensor]
+  /// Shape [kv_heads, head_dim] of each layer.
+  let shapes: [[Int]]
+
+  /// Takes `tensor` as [layers, kv_heads, head_dim], or as a table [layers, channels] of a model.
+  init(
+    whole tensor: NamedTensor, role: Role, geometry: [LayerGeometry]?
+  ) throws(InterchangeError) {
+    self.role = role
+    tensors = [tensor]
+    let shape = tensor.array.shape
+    switch shape.count {
+    case 3:
+      guard shape[0] <= MaskImporter.layerLimit else {
+        throw InterchangeError(
+          .limit, "\(shape[0]) layers, the limit is \(MaskImporter.layerLimit)")
+      }
+      shapes = [[Int]](repeating: [shape[1], shape[2]], count: shape[0])
+    case 2:
+      guard let geometry else {
+        throw InterchangeError(
+          .needsModel,
+          "an array of shape \(shape) does not tell KV heads and channels apart: give the model with "
+            + "--model", at: tensor.name.isEmpty ? nil : .key(tensor.name))
+      }
+      guard geometry.count == shape[0], geometry.allSatisfy({ $0.channels == shape[1] }) else {
+        throw InterchangeError(
+          .geometry,
+          "table of \(shape[0]) rows and \(shape[1]) columns, the model has \(geometry.count) layers "
+            + "of \(geometry.first?.channels ?? 0) channels")
+      }
+      shapes = geometry.map { [$0.kvHeads, $0.headDim] }
+    default:
+      throw InterchangeError(
+        .shape, "array of shape \(shape), expected [layers, kv_heads, head_dim]",
+        at: tensor.name.isEmpty ? nil : .key(tensor.name))
+    }
+    try checkLimits()
+  }
+
+  /// Takes each of `tensors` as [kv_heads, head_dim] of one layer.
+  init(layers tensors: [NamedTensor], role: Role) throws(InterchangeError) {
+    self.role = role
+    self.tensors = tensors
+    for tensor in tensors where tensor.array.shape.count != 2 {
+      throw InterchangeError(
+        .shape, "layer of shape \(tensor.array.shape), expected [kv_heads, head_dim]",
+        at: .key(tensor.name))
+    }
+    shapes = tensors.map(\.array.shape)
+    try checkLimits()
+  }
+
+  private func checkLimits() throws(InterchangeError) {
+    guard shapes.count <= MaskImporter.layerLimit else {
+      throw InterchangeError(
+        .limit, "\(shapes.count) layers, the limit is \(MaskImporter.layerLimit)")
+    }
+    for shape in shapes {
+      guard shape[0] <= MaskImporter.headLimit, shape[1] <= MaskImporter.widthLimit else {
+        throw InterchangeError(
+          .limit,
+          "layer of \(shape[0]) KV heads and \(shape[1]) channels, the limit is 4096 of each")
+      }
+    }
+    guard shapes.reduce(0, { $0 + $1[0] * $1[1] }) <= MaskImporter.channelLimit else {
+      throw InterchangeError(.limit, "more than \(MaskImporter.channelLimit) channels")
+    }
+  }
+
+  /// The layers' geometries, the model's where there is one.
+  func geometries(matching model: [LayerGeometry]?) throws(InterchangeError) -> [LayerGeometry] {
+    guard !shapes.isEmpty else { throw InterchangeError(.shape, "array of no layers") }
+    guard let model else {
+      do throws(MaskError) {
+        var result: [LayerGeometry] = []
+        for shape in shapes {
+          result.append(try LayerGeometry(kvHeads: shape[0], headDim: shape[1]))
+        }
+        return result
+      } catch {
+        throw InterchangeError(.shape, error.description)
+      }
+    }
+    guard model.count == shapes.count else {
+      throw InterchangeError(
+        .geometry, "file has \(shapes.count) layers, the model \(model.count)")
+    }
+    for (index, (shape, layer)) in zip(shapes, model).enumerated() {
+      guard shape == [layer.kvHeads, layer.headDim] else {
+        throw InterchangeError(
+          .geometry,
+          "layer \(index): file has \(shape[0]) KV heads of \(shape[1]) channels, the model "
+            + "\(layer.kvHeads) of \(layer.headDim)")
+      }
+    }
+    return model
+  }
+
+  /// Whether these are a mask: by name, else because every element is 0 or 1.
+  func isMask() throws(InterchangeError) -> Bool {
+    switch role {
+    case .mask: return true
+    case .scores: return false
+    case .unknown:
+      for tensor in tensors {
+        guard try ElementValues(tensor.array, name: tensor.name).areBits else { return false }
+      }
+      return true
+    }
+  }
+
+  func mask(_ geometries: [LayerGeometry]) throws(InterchangeError) -> ChannelMask {
+    var bits: [Bool] = []
+    for tensor in tensors {
+      bits += try ElementValues(tensor.array, name: tensor.name).bits(name: tensor.name)
+    }
+    do throws(MaskError) {
+      var layers: [LayerMask] = []
+      var start = 0
+      for geometry in geometries {
+        var heads: [ChannelSet] = []
+        for _ in 0..<geometry.kvHeads {
+          let channels = (0..<geometry.headDim).filter { bits[start + $0] }
+          heads.append(ChannelSet(width: geometry.headDim, channels: channels))
+          start += geometry.headDim
+        }
+        layers.append(try LayerMask(geometry: geometry, heads: heads))
+      }
+      return try ChannelMask(layers: layers)
+    } catch {
+      throw InterchangeError(error)
+    }
+  }
+
+  /// The scores of all layers, and how many were rounded.
+  func scores(kind: String?) throws(InterchangeError) -> (ImportanceScores, rounded: Int) {
+    let count = shapes.reduce(0) { $0 + $1[0] * $1[1] }
+    guard count <= MaskImporter.scoreLimit else {
+      throw InterchangeError(
+        .limit, "\(count) scores, the limit is \(MaskImporter.scoreLimit)")
+    }
+    var bits: [UInt32] = []
+    var rounded = 0
+    var scalar: ImportanceScores.Scalar?
+    for tensor in tensors {
+      let values = try ElementValues(tensor.array, name: tensor.name)
+      guard scalar == nil || scalar == values.scoreScalar else {
+        throw InterchangeError(
+          .elementType, "scores of different types in one file", at: .key(tensor.name))
+      }
+      scalar = values.scoreScalar
+      let found = try values.scores(name: tensor.name)
+      bits += found.bits
+      rounded += found.rounded
+    }
+    do throws(MaskError) {
+      let plain = try ImportanceScores(
+        kind: kind ?? MaskImporter.unnamedKind, scalar: scalar ?? .f32, bits: bits)
+      guard kind == nil, plain.values.allSatisfy({ (0...1).contains($0) }) else {
+        return (plain, rounded)
+      }
+      let alphas = try ImportanceScores(
+        kind: ImportanceScores.alphaKind, scalar: plain.scalar, bits: plain.bits)
+      return (alphas, rounded)
+    } catch {
+      throw InterchangeError(error)
+    }
+  }
+}

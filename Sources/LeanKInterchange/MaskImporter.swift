@@ -1,0 +1,94 @@
+public import ByteIO
+public import LeanKMask
+public import TensorFiles
+
+/// Reads masks and scores from the files that other programs write.
+///
+/// One array stands for all layers as [layers, kv_heads, head_dim], or for one as
+/// [kv_heads, head_dim]. Where a file holds several, their names say what they are:
+///
+/// - `mask` and `scores` hold all layers; `layers.0.mask`, `layers.0.scores`, `layers.1.mask` and so
+///   on hold one each, and their shapes may differ.
+/// - A single tensor may have any name.
+/// - Names that are equal but for one number are the layers in the order of that number, which runs
+///   from 0 without gaps. Lists of tensors count so.
+/// - Everything else is refused by name.
+///
+/// An array without such a role is a mask when it holds only 0 and 1, whatever its type, and scores
+/// otherwise. A table [layers, kv_heads * head_dim] needs the geometry of a model.
+public enum MaskImporter {
+  /// Most channels of a mask, and of a mask with scores.
+  static let channelLimit = 1 << 28
+  static let scoreLimit = 1 << 24
+  static let layerLimit = 4096
+  static let headLimit = 4096
+  static let widthLimit = 4096
+  /// Key of safetensors metadata that keeps the kind of the scores.
+  static let kindKey = "leank.scores_kind"
+  /// Kind of scores that no one named and that are no alphas.
+  static let unnamedKind = "importance"
+
+  /// The mask, scores or both in `bytes`, a file in `format`.
+  ///
+  /// - Parameter geometry: the layers of a model. The file has to agree with it, and takes query
+  ///   heads and rotation from it; needed for tables.
+  ///
+  /// Scores keep their bits in F32, F16 and BF16. Integers and F64 become F32, with a note where that
+  /// rounds. Scores whose kind the file does not tell are `leank.alpha` when all lie in 0...1.
+  public static func read(
+    _ bytes: Span<UInt8>, as format: InterchangeFormat, geometry: [LayerGeometry]? = nil,
+    limits: TensorFileLimits = .standard
+  ) throws(InterchangeError) -> ImportedMask {
+    if format == .json { return try MaskJSON.read(bytes, geometry: geometry) }
+    var kind: String?
+    let tensors: [NamedTensor]
+    do throws(TensorFileError) {
+      switch format {
+      case .npy: tensors = [NamedTensor(name: "", array: try NpyReader.read(bytes, limits: limits))]
+      case .npz: tensors = try NpzReader.read(bytes, limits: limits)
+      case .pth: tensors = try PthReader.read(bytes, limits: limits)
+      case .safetensors:
+        let content = try SafetensorsBytes.read(bytes, limits: limits)
+        tensors = content.tensors
+        kind = content.metadata[kindKey]
+      case .tsv, .json:
+        tensors = [NamedTensor(name: "", array: try TsvReader.read(bytes, limits: limits))]
+        kind = ImportanceScores.alphaKind
+      }
+    } catch {
+      throw InterchangeError(error)
+    }
+    guard !tensors.isEmpty else {
+      throw InterchangeError(.noTensor, "the file holds no tensor")
+    }
+    let parts = try TensorNames.parts(of: tensors, geometry: geometry)
+    return try assemble(parts, kind: kind, geometry: geometry)
+  }
+
+  /// Puts the parts of a file together and checks them against each other and the model.
+  private static func assemble(
+    _ parts: [LayeredTensors], kind: String?, geometry: [LayerGeometry]?
+  ) throws(InterchangeError) -> ImportedMask {
+    var layers: [LayerGeometry]?
+    var mask: ChannelMask?
+    var scores: ImportanceScores?
+    var notes: [String] = []
+    for part in parts {
+      let shapes = try part.geometries(matching: geometry)
+      guard layers == nil || layers == shapes else {
+        throw InterchangeError(.geometry, "mask and scores are of different shape")
+      }
+      layers = shapes
+      if try part.isMask() {
+        mask = try part.mask(shapes)
+      } else {
+        let (found, rounded) = try part.scores(kind: kind)
+        scores = found
+        if rounded > 0 {
+          notes.append("\(rounded) of \(found.count) scores were rounded to the nearest F32")
+        }
+      }
+    }
+    return ImportedMask(layers: layers ?? [], mask: mask, scores: scores, notes: notes)
+  }
+}

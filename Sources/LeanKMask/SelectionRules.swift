@@ -1,0 +1,114 @@
+/// LeanK's official rule, ties apart.
+enum QuantileRule {
+  static func kept(of heads: [ScoredHead], ratio: Double, unit: Int) -> [ChannelSet] {
+    let threshold = quantile(heads.flatMap(\.scores), ratio)
+    return heads.map { head in
+      let above = head.scores.count { $0 >= threshold }
+      // the nearest multiple, halves up
+      let multiple = (2 * above + unit) / (2 * unit) * unit
+      let count = min(multiple, head.width)
+      return ChannelSet(width: head.width, channels: head.order(unit: unit).prefix(count))
+    }
+  }
+
+  /// numpy's quantile with linear interpolation, bit for bit: `values` are finite and not empty,
+  /// `share` is in 0...1.
+  static func quantile(_ values: [Double], _ share: Double) -> Double {
+    let sorted = values.sorted()
+    let position = Double(sorted.count - 1) * share
+    let below = position.rounded(.down)
+    let index = Int(below)
+    guard index < sorted.count - 1 else { return sorted[sorted.count - 1] }
+    let (low, high) = (sorted[index], sorted[index + 1])
+    let weight = position - below
+    let step = high - low
+    // numpy walks from the nearer end
+    return weight < 0.5 ? low + step * weight : high - step * (1 - weight)
+  }
+}
+
+/// The rule that meets the ratio: groups of channels by their summed score.
+enum BudgetRule {
+  /// The next group of a head that is not yet kept.
+  private struct Candidate {
+    let head: Int
+    let group: Int
+    let sum: Double
+
+    /// Higher sum first, then the lower head.
+    static func precedes(_ left: Candidate, _ right: Candidate) -> Bool {
+      left.sum != right.sum ? left.sum > right.sum : left.head < right.head
+    }
+  }
+
+  static func kept(of heads: [ScoredHead], ratio: Double, unit: Int) -> [ChannelSet] {
+    let orders = heads.map { $0.order(unit: unit) }
+    let channels = heads.reduce(0) { $0 + $1.width }
+    let target = Double(channels) * (1 - ratio)
+    var groups = [Int](repeating: 0, count: heads.count)
+    var queue = Heap(Candidate.precedes)
+    for head in heads.indices {
+      if let first = candidate(heads[head], orders[head], head, 0, unit) { queue.insert(first) }
+    }
+    var kept = 0
+    // a head's groups enter one after the other, so none is kept before an earlier one
+    while let best = queue.popFirst() {
+      let size = min(unit, heads[best.head].width - best.group * unit)
+      // the nearer of the two counts, the larger one in the middle
+      guard target - Double(kept) >= Double(kept + size) - target else { break }
+      kept += size
+      groups[best.head] += 1
+      let head = best.head
+      if let next = candidate(heads[head], orders[head], head, best.group + 1, unit) {
+        queue.insert(next)
+      }
+    }
+    return heads.indices.map { head in
+      ChannelSet(width: heads[head].width, channels: orders[head].prefix(groups[head] * unit))
+    }
+  }
+
+  private static func candidate(
+    _ head: ScoredHead, _ order: [Int], _ index: Int, _ group: Int, _ unit: Int
+  ) -> Candidate? {
+    let start = group * unit
+    guard start < order.count else { return nil }
+    let members = order[start..<min(start + unit, order.count)]
+    return Candidate(
+      head: index, group: group, sum: members.reduce(0) { $0 + head.scores[$1] })
+  }
+}
+
+/// A binary heap: the first element by `precedes` comes out first.
+private struct Heap<Element> {
+  private var elements: [Element] = []
+  private let precedes: (Element, Element) -> Bool
+
+  init(_ precedes: @escaping (Element, Element) -> Bool) { self.precedes = precedes }
+
+  mutating func insert(_ element: Element) {
+    elements.append(element)
+    var index = elements.count - 1
+    while index > 0, precedes(elements[index], elements[(index - 1) / 2]) {
+      elements.swapAt(index, (index - 1) / 2)
+      index = (index - 1) / 2
+    }
+  }
+
+  mutating func popFirst() -> Element? {
+    guard let first = elements.first, let last = elements.popLast() else { return nil }
+    guard !elements.isEmpty else { return first }
+    elements[0] = last
+    var index = 0
+    while true {
+      var best = index
+      for child in [2 * index + 1, 2 * index + 2]
+      where child < elements.count && precedes(elements[child], elements[best]) {
+        best = child
+      }
+      guard best != index else { return first }
+      elements.swapAt(index, best)
+      index = best
+    }
+  }
+}
