@@ -4,10 +4,11 @@
     python3 Fixtures/Generators/pruned_tensors.py > Fixtures/Reference/pruned.json
 
 For each model: {layout: {tensor: [shape, CRC-32 of its bytes]}}, only the tensors that differ from
-the dense ones; null for layouts that are refused. Written apart from leank: rows are picked with
+the dense ones; null for layouts that are refused. Beside them `source_digest`, the SHA-256 of
+config.json and of each shard's header, length word included. Written apart from leank: rows are picked with
 boolean indices per head from each family's fused or separate layout.
 """
-import glob, json, os, struct, sys, zlib
+import glob, hashlib, json, os, struct, sys, zlib
 
 import numpy as np
 
@@ -75,7 +76,12 @@ def model(folder):
             for layout, array in (("rows", data[keep]), ("zeroed", zeroed)):
                 if array.shape != data.shape or (array != data).any():
                     result[layout][name] = [[len(array)] + shape[1:], zlib.crc32(array.tobytes())]
-    return {layout: None if t in NORMED else found for layout, found in result.items()}
+    digest = hashlib.sha256(open(folder + "/config.json", "rb").read())
+    for path in sorted(glob.glob(folder + "/model*.safetensors")):
+        raw = open(path, "rb").read()
+        digest.update(raw[:8 + struct.unpack("<Q", raw[:8])[0]])
+    entry = {layout: None if t in NORMED else found for layout, found in result.items()}
+    return {**entry, "source_digest": digest.hexdigest()}
 
 
 names = sorted(d for d in os.listdir(ROOT) if os.path.isdir(os.path.join(ROOT, d)))
