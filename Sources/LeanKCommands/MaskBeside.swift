@@ -17,10 +17,8 @@ struct MaskBeside {
     var document = loaded.document
     document.mask = plan.mask
     if document.deployment == nil { document.deployment = deployment }
-    if let file = loaded.file, plan.layout != .zeroed, file.document == document,
-      let original = loaded.fileBytes
-    {
-      bytes = original
+    if let file = loaded.file, plan.layout != .zeroed, file.document == document {
+      bytes = loaded.bytes
       contentID = file.contentID.hex
       return
     }

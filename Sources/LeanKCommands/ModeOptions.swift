@@ -17,6 +17,9 @@ struct ModeOptions: ParsableArguments {
   @Option(help: "Windowed: tokens by which that window grows before it is flushed (default: the mask's hint, else 128).")
   var accumulate: Int?
 
+  /// Whether the command line says anything about the mode.
+  var isGiven: Bool { mode != nil || sink != nil || recent != nil || accumulate != nil }
+
   /// The mode asked for, else that of the first of `hints` that says one, else static.
   ///
   /// Fails with a usage error for window options in static mode and for an impossible window.
