@@ -57,7 +57,8 @@ public final class Decoder {
       throw DecoderError(.geometry, "the sides of a run differ in their number of layers")
     }
     var groups: [Group] = []
-    for (index, side) in sides.enumerated() where !sides[..<index].contains(where: { $0.model === side.model }) {
+    for (index, side) in sides.enumerated()
+    where !sides[..<index].contains(where: { $0.model === side.model }) {
       groups.append(
         Group(
           model: side.model,
@@ -149,7 +150,8 @@ public final class Decoder {
     let model = group.model.description
     let (allRows, columns) = try group.weights.extent(of: model.outputHead.weight)
     let rows = model.outputHead.rows ?? 0..<allRows
-    guard rows.upperBound <= allRows, columns == model.hiddenSize, rows.count == model.vocabularySize
+    guard rows.upperBound <= allRows, columns == model.hiddenSize,
+      rows.count == model.vocabularySize
     else {
       throw DecoderError(
         .tensorShape,

@@ -54,7 +54,9 @@ struct FeedForward {
         rows: uses.count, columns: x.columns, values: uses.flatMap { x.row($0.token) })
       let output = try apply(mixture.experts, expert, of: router.columns, to: input)
       for (row, use) in uses.enumerated() {
-        for column in 0..<x.columns { result[use.token, column] += use.weight * output[row, column] }
+        for column in 0..<x.columns {
+          result[use.token, column] += use.weight * output[row, column]
+        }
       }
     }
     return result

@@ -45,7 +45,8 @@ struct Kernels: Sendable {
   static let levels = Int(LEANK_LEVELS)
 
   /// The fastest loops of this machine.
-  static let best = (1..<levels).reversed().lazy.compactMap(Kernels.init(level:)).first
+  static let best =
+    (1..<levels).reversed().lazy.compactMap(Kernels.init(level:)).first
     ?? Kernels(known: 0)
 
   /// Rows of `width` elements, `stride` apart, inside a span.
@@ -69,7 +70,9 @@ struct Kernels: Sendable {
     let count = bytes.count / element.width
     return unsafe [Float](unsafeUninitializedCapacity: count) { to, initialized in
       unsafe bytes.withUnsafeBufferPointer { from in
-        if count > 0 { unsafe leank_widen(level, to.baseAddress, from.baseAddress, count, element.code) }
+        if count > 0 {
+          unsafe leank_widen(level, to.baseAddress, from.baseAddress, count, element.code)
+        }
       }
       initialized = count
     }
@@ -105,7 +108,9 @@ struct Kernels: Sendable {
       let out = unsafe UnsafeMutableBufferPointer(rebasing: out[first...])
       unsafe x.withUnsafeBufferPointer { x in
         unsafe w.withUnsafeBytes { w in
-          unsafe leank_dot_rows(level, out.baseAddress, stride, x.baseAddress, vectors.stride, vectors.count, w.baseAddress,
+          unsafe leank_dot_rows(
+            level, out.baseAddress, stride, x.baseAddress, vectors.stride, vectors.count,
+            w.baseAddress,
             rows.stride, rows.count, rows.width, element.code)
         }
       }
@@ -142,7 +147,9 @@ struct Kernels: Sendable {
       let out = unsafe UnsafeMutableBufferPointer(rebasing: out[first...])
       unsafe p.withUnsafeBufferPointer { p in
         unsafe w.withUnsafeBytes { w in
-          unsafe leank_add_rows(level, out.baseAddress, stride, p.baseAddress, vectors.stride, vectors.count, w.baseAddress,
+          unsafe leank_add_rows(
+            level, out.baseAddress, stride, p.baseAddress, vectors.stride, vectors.count,
+            w.baseAddress,
             rows.stride, rows.count, rows.width, element.code)
         }
       }

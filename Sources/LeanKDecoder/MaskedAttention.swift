@@ -133,7 +133,8 @@ final class MaskedAttention: LayerAttention {
     while row < query.rows {
       // Decoded tokens come one at a time, as they would.
       let isPrompt = position + row < context.promptLength
-      let end = isPrompt ? min(row + Self.block, query.rows, context.promptLength - position) : row + 1
+      let end =
+        isPrompt ? min(row + Self.block, query.rows, context.promptLength - position) : row + 1
       let queries = Kernels.Rows(end - row, width: headDim, stride: query.columns)
       let first = context.firstVisible(position: position + row)
       let count = position + end - first
@@ -144,7 +145,8 @@ final class MaskedAttention: LayerAttention {
       if !isStatic {
         context.multiply.scores(
           into: &scores, stride: count,
-          query.values.span.extracting(droppingFirst: row * query.columns + head * headDim), queries,
+          query.values.span.extracting(droppingFirst: row * query.columns + head * headDim),
+          queries,
           keys.span.extracting(droppingFirst: offset), present)
       }
       if let maskedQuery, isStatic || hasMiddle(position: position + end - 1) {

@@ -26,7 +26,8 @@ struct MatrixMultiply: Sendable {
     precondition(weight.columns == x.columns)
     let width = ranges.reduce(0) { $0 + $1.count }
     let few = x.rows <= Self.fewTokens
-    let step = max(1, few ? max(64, 8192 / max(1, x.columns)) : Self.tileElements / max(1, x.columns))
+    let step = max(
+      1, few ? max(64, 8192 / max(1, x.columns)) : Self.tileElements / max(1, x.columns))
     var tiles: [Tile] = []
     var column = 0
     for range in ranges {

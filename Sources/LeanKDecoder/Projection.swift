@@ -19,7 +19,8 @@ extension WeightStore {
     if let bias = try bias(linear.bias, linear.rows) {
       guard bias.count == y.columns else {
         throw DecoderError(
-          .tensorShape, "the bias of \(quoted(linear.weight)) has \(bias.count) elements, not \(y.columns)")
+          .tensorShape,
+          "the bias of \(quoted(linear.weight)) has \(bias.count) elements, not \(y.columns)")
       }
       y.add(bias: bias)
     }
@@ -46,7 +47,8 @@ extension WeightStore {
     guard weight.columns == columns, weight.rows >= rows else {
       throw DecoderError(
         .tensorShape,
-        "tensor \(quoted(weight.name)) is [\(weight.rows), \(weight.columns)] where [\(rows), \(columns)] is needed")
+        "tensor \(quoted(weight.name)) is [\(weight.rows), \(weight.columns)] where [\(rows), \(columns)] is needed"
+      )
     }
   }
 }

@@ -112,7 +112,8 @@ final class RaggedHead {
       var query = Array(input.query.row(row).dropFirst(input.queryColumn).prefix(group * rows))
       for head in 0..<group { rotate(&query, head * rows, context.rotary, position: now) }
       attend(
-        query, into: &result, at: row * group * headDim, firstKey: context.firstVisible(position: now),
+        query, into: &result, at: row * group * headDim,
+        firstKey: context.firstVisible(position: now),
         context.attention, sinks)
     }
     return result

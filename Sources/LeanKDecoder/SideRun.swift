@@ -93,7 +93,8 @@ final class SideRun {
       guard row.columns == model.hiddenSize else {
         throw DecoderError(
           .tensorShape,
-          "tensor \(quoted(model.embedding)) has \(row.columns) columns, hidden size is \(model.hiddenSize)")
+          "tensor \(quoted(model.embedding)) has \(row.columns) columns, hidden size is \(model.hiddenSize)"
+        )
       }
       values += row.widened(0..<row.columns)
     }

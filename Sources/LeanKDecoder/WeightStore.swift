@@ -48,7 +48,8 @@ final class WeightStore {
     guard let element = Kernels.Element(info.scalar) else {
       throw DecoderError(
         .scalarType,
-        "tensor \(quoted(name)) is \(info.scalar.rawValue), the decoder computes with F32, F16 and BF16")
+        "tensor \(quoted(name)) is \(info.scalar.rawValue), the decoder computes with F32, F16 and BF16"
+      )
     }
     guard rows.lowerBound >= 0, rows.upperBound <= allRows else {
       throw DecoderError(
@@ -79,7 +80,8 @@ final class WeightStore {
     guard matrix.rows * matrix.columns == count else {
       throw DecoderError(
         .tensorShape,
-        "tensor \(quoted(name)) has \(matrix.rows * matrix.columns) elements where \(count) are needed")
+        "tensor \(quoted(name)) has \(matrix.rows * matrix.columns) elements where \(count) are needed"
+      )
     }
     return matrix.widened(0..<count)
   }

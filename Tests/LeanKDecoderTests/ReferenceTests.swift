@@ -16,7 +16,9 @@ import Testing
 
   static func modes() throws -> [Mode] {
     let window = try AttentionWindow(sink: 4, recent: 8, accumulate: 4)
-    func windowed(_ prefill: DecodeOptions.Prefill, _ empty: DecodeOptions.EmptyHeads) -> DecodeOptions {
+    func windowed(_ prefill: DecodeOptions.Prefill, _ empty: DecodeOptions.EmptyHeads)
+      -> DecodeOptions
+    {
       DecodeOptions(mode: .windowed(window), prefill: prefill, emptyHeads: empty, threads: 2)
     }
     return [
@@ -58,7 +60,8 @@ import Testing
       let expectedGreedy = try fixture.tokens(greedy)
       let expectedDenseGreedy = try fixture.tokens("greedy_dense")
       for (side, tokens) in continued.enumerated() {
-        #expect(tokens == (side == 0 ? expectedDenseGreedy : expectedGreedy), "\(greedy), side \(side)")
+        #expect(
+          tokens == (side == 0 ? expectedDenseGreedy : expectedGreedy), "\(greedy), side \(side)")
       }
     }
   }

@@ -1,0 +1,56 @@
+import TestSupport
+import Testing
+
+@testable import LeanKDecoder
+
+@Suite struct MatrixMultiplyTests {
+  /// Both routes, few tokens and many, over ranges of rows, give what double precision gives.
+  @Test(arguments: [1, 4, 5, 33], KernelTests.elements)
+  func productsOfChosenRows(tokens: Int, element: Kernels.Element) throws {
+    var generator = SeededGenerator(seed: UInt64(tokens))
+    let (rows, columns) = (300, 48)
+    let (bytes, w) = KernelTests.random(rows * columns, element, &generator)
+    let weight = WeightMatrix(
+      name: "w", element: element, rows: rows, columns: columns, bytes: bytes)
+    let x = Matrix(
+      rows: tokens, columns: columns,
+      values: KernelTests.random(tokens * columns, .f32, &generator).values)
+    let ranges = [7..<9, 100..<290, 0..<0, 3..<4]
+    let chosen = ranges.flatMap { Array($0) }
+    var results: [Matrix] = []
+    for threads in [1, 3] {
+      let y = MatrixMultiply(threads: threads).product(x, weight, rows: ranges)
+      #expect(y.rows == tokens && y.columns == chosen.count)
+      for token in 0..<tokens {
+        for (column, row) in chosen.enumerated() {
+          let exact = (0..<columns).reduce(0.0) {
+            $0 + Double(x[token, $1]) * Double(w[row * columns + $1])
+          }
+          #expect(abs(Double(y[token, column]) - exact) <= 1e-5)
+        }
+      }
+      results.append(y)
+    }
+    #expect(results[0] == results[1], "the number of threads must not matter")
+  }
+
+  @Test(arguments: [1, 6]) func untransposedProducts(tokens: Int) throws {
+    var generator = SeededGenerator(seed: 5)
+    let (inputs, outputs) = (40, 1100)
+    let (bytes, w) = KernelTests.random(inputs * outputs, .bf16, &generator)
+    let weight = WeightMatrix(
+      name: "w", element: .bf16, rows: inputs, columns: outputs, bytes: bytes)
+    let x = Matrix(
+      rows: tokens, columns: inputs,
+      values: KernelTests.random(tokens * inputs, .f32, &generator).values)
+    let y = MatrixMultiply(threads: 2).productUntransposed(x, weight)
+    for token in 0..<tokens {
+      for column in 0..<outputs {
+        let exact = (0..<inputs).reduce(0.0) {
+          $0 + Double(x[token, $1]) * Double(w[$1 * outputs + column])
+        }
+        #expect(abs(Double(y[token, column]) - exact) <= 1e-5)
+      }
+    }
+  }
+}
