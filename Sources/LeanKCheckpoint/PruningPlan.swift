@@ -197,8 +197,8 @@ public struct PruningPlan: Sendable {
       return []
     }
     return [
-      "\(unused.count) tensors are no part of a \(model.description.modelType) and are copied as they "
-        + "are, the first is \(quoted(first))"
+      "\(unused.count) tensors that are no part of a \(model.description.modelType) are copied as "
+        + "they are, the first is \(quoted(first))"
     ]
   }
 }

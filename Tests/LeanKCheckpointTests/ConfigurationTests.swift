@@ -33,11 +33,11 @@ import Testing
     #expect(cases.count == 58)
     for entry in cases {
       let bytes = try corpus.bytes(of: entry)
-      do {
+      do throws(CheckpointError) {
         let configuration = try ModelConfiguration(bytes, path: entry.file)
         _ = try DescribedModel(configuration: configuration, tensorNames: [])
         #expect(entry.isAccepted, "\(entry.file): \(entry.why)")
-      } catch let error as CheckpointError {
+      } catch {
         #expect(!entry.isAccepted, "\(error)")
         #expect(error.failureClass == .malformed, "\(error)")
         #expect(error.description.utf8.count < 400)

@@ -45,6 +45,7 @@ struct Reference: Sendable, CustomTestStringConvertible {
     try files.createDirectory(atPath: directory, withIntermediateDirectories: true)
     let others = [
       "config_v4.json", "config.json", "mask.npy", "mask.safetensors", "reference.safetensors",
+      "scores.npy",
     ]
     for file in try files.contentsOfDirectory(atPath: path("")) where !others.contains(file) {
       try files.createSymbolicLink(

@@ -30,6 +30,18 @@ private struct Pair {
     ).failures.map(\.description)
   }
 
+  /// A layer and head of which the closure keeps something but not all, and the layer's closure.
+  func partlyKeptHead() throws -> (layer: Int, head: Int, closure: [ChannelSet]) {
+    let layers = try dense.describe().description.adopt(mask).layers
+    for (layer, masked) in layers.enumerated() {
+      let closure = masked.closure
+      if let head = closure.firstIndex(where: { !$0.isEmpty && $0.count < $0.width }) {
+        return (layer, head, closure)
+      }
+    }
+    throw CancellationError()
+  }
+
   /// Changes the bytes of one tensor in place.
   func edit(_ tensor: String, _ change: (inout [UInt8], TensorInfo) -> Void) throws {
     let (file, info) = try #require(try pruned().tensor(tensor))
@@ -91,30 +103,33 @@ private struct Pair {
   /// A row from outside the closure in place of one inside.
   @Test func findsAForeignRow() throws {
     let pair = try Pair(.gqa)
-    let name = "model.layers.1.self_attn.k_proj.weight"
+    let (layer, head, closure) = try pair.partlyKeptHead()
+    let name = "model.layers.\(layer).self_attn.k_proj.weight"
     let (file, source) = try #require(pair.dense.tensor(name))
     let dense = try file.array(source).bytes
-    let closure = try pair.dense.describe().description.adopt(pair.mask).layers[1].closure
-    let kept = closure.enumerated().flatMap { head, set in set.channels.map { head * 16 + $0 } }
-    let outside = try #require((0..<32).first { !kept.contains($0) })
+    let outside = try #require((0..<16).first { !closure[head][$0] }) + head * 16
+    let row = closure[..<head].reduce(0) { $0 + $1.count }
     try pair.edit(name) { bytes, info in
-      for index in 0..<info.rowBytes { bytes[index] = dense[outside * info.rowBytes + index] }
+      for index in 0..<info.rowBytes {
+        bytes[row * info.rowBytes + index] = dense[outside * info.rowBytes + index]
+      }
     }
     let failures = try pair.failures()
     #expect(failures.count == 1)
-    #expect(failures.first?.contains("(row 0)") == true)
+    #expect(failures.first?.contains("(row \(row))") == true)
   }
 
   @Test func findsWhatIsNotZero() throws {
     let pair = try Pair(.gqa, .zeroed)
     #expect(try pair.failures() == [])
-    let name = "model.layers.1.self_attn.k_proj.weight"
-    let closure = try pair.dense.describe().description.adopt(pair.mask).layers[1].closure
-    let channel = try #require((0..<16).first { !closure[0][$0] })
-    try pair.edit(name) { bytes, info in bytes[channel * info.rowBytes] = 1 }
+    let (layer, head, closure) = try pair.partlyKeptHead()
+    let name = "model.layers.\(layer).self_attn.k_proj.weight"
+    let channel = try #require((0..<16).first { !closure[head][$0] })
+    let row = head * 16 + channel
+    try pair.edit(name) { bytes, info in bytes[row * info.rowBytes] = 1 }
     #expect(
       try pair.failures() == [
-        "\(name): KV head 0, channel \(channel) (row \(channel)): bytes differ"
+        "\(name): KV head \(head), channel \(channel) (row \(row)): bytes differ"
       ])
   }
 
