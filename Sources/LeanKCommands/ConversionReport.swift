@@ -90,7 +90,9 @@ struct ConversionReport: Encodable {
           + "\(shard.tensorsCopied) copied")
     }
     if !written, shards.count > 24 { lines.append("  ... \(shards.count - 24) more files") }
-    if !leftOut.isEmpty { lines.append(Formatting.row("left out", leftOut.joined(separator: ", "))) }
+    if !leftOut.isEmpty {
+      lines.append(Formatting.row("left out", leftOut.joined(separator: ", ")))
+    }
     if let verified = verified.wrapped {
       lines.append(
         Formatting.row("verified", verified ? "every tensor is what the mask asks for" : "no"))

@@ -24,7 +24,8 @@ struct ExportCommand: Subcommand {
   @Option(help: "The file to write.")
   var output: String
 
-  @Option(help: "mask, scores or both (default: mask; both where the format and the file have both).")
+  @Option(
+    help: "mask, scores or both (default: mask; both where the format and the file have both).")
   var what: MaskExporter.Part?
 
   @Flag(help: "Replace an existing output file.")
@@ -33,7 +34,8 @@ struct ExportCommand: Subcommand {
   func run(on console: Console) throws -> CInt {
     guard let format = InterchangeFormat(path: output) else {
       throw UsageError(
-        "--output \(escaped(output, limit: 4096)): expected .safetensors, .npy, .npz, .pth, .tsv or .json")
+        "--output \(escaped(output, limit: 4096)): expected .safetensors, .npy, .npz, .pth, .tsv or .json"
+      )
     }
     let document = try MaskInput.read(source).document
     let part = what ?? (format.holdsBoth && document.scores != nil ? .both : .mask)

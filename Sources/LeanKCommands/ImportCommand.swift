@@ -105,7 +105,7 @@ extension CheckpointDirectory {
     let parts = URL(filePath: path).standardizedFileURL.pathComponents
     let repository = parts.dropLast(2).last ?? ""
     if parts.dropLast().last == "snapshots", repository.hasPrefix("models--") {
-      return repository.dropFirst("models--".count).replacing("--", with: "/")
+      return String(repository.dropFirst("models--".count)).replacing("--", with: "/")
     }
     return parts.last ?? path
   }

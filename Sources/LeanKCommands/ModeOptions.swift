@@ -5,7 +5,10 @@ extension MaskMode: ExpressibleByArgument {}
 
 /// `--mode`, `--sink`, `--recent` and `--accumulate`, wherever a command decides what a mask means.
 struct ModeOptions: ParsableArguments {
-  @Option(help: "What the mask means: static or windowed (default: what the checkpoint or the mask says, else static).")
+  @Option(
+    help:
+      "What the mask means: static or windowed (default: what the checkpoint or the mask says, else static)."
+  )
   var mode: MaskMode?
 
   @Option(help: "Windowed: first tokens that stay whole (default: the mask's hint, else 128).")
@@ -14,7 +17,10 @@ struct ModeOptions: ParsableArguments {
   @Option(help: "Windowed: latest tokens that stay whole (default: the mask's hint, else 768).")
   var recent: Int?
 
-  @Option(help: "Windowed: tokens by which that window grows before it is flushed (default: the mask's hint, else 128).")
+  @Option(
+    help:
+      "Windowed: tokens by which that window grows before it is flushed (default: the mask's hint, else 128)."
+  )
   var accumulate: Int?
 
   /// Whether the command line says anything about the mode.

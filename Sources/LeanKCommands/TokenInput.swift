@@ -54,7 +54,8 @@ enum TokenInput {
     guard root.kind == .array else {
       throw CommandError(
         .malformed,
-        "\(escaped(path, limit: 4096)): expected a flat list of token ids, found \(root.kind.rawValue)")
+        "\(escaped(path, limit: 4096)): expected a flat list of token ids, found \(root.kind.rawValue)"
+      )
     }
     return try root.children.map { _, value in
       guard let id = value.integer, id >= 0 else {
@@ -75,7 +76,8 @@ enum TokenInput {
     }
     guard let ids = array.integers else {
       throw CommandError(
-        .malformed, "\(escaped(path, limit: 4096)): tokens are \(array.scalar.rawValue), not integers")
+        .malformed,
+        "\(escaped(path, limit: 4096)): tokens are \(array.scalar.rawValue), not integers")
     }
     guard ids.allSatisfy({ $0 >= 0 }) else {
       throw CommandError(.malformed, "\(escaped(path, limit: 4096)): a token id is negative")

@@ -34,13 +34,19 @@ struct VerifyCommand: Subcommand {
   @Option(help: "Try this mask on the dense weights instead of verifying a pruned checkpoint.")
   var mask: String?
 
-  @Option(help: "Tokens to decode: a JSON list, .npy, or .safetensors with input_ids (default: random ones).")
+  @Option(
+    help:
+      "Tokens to decode: a JSON list, .npy, or .safetensors with input_ids (default: random ones).")
   var tokens: String?
 
-  @Option(help: "Tokens that go through in one pass (default: all given but the last 32; of random ones 32, or in windowed mode sink + recent + accumulate + 32).")
+  @Option(
+    help:
+      "Tokens that go through in one pass (default: all given but the last 32; of random ones 32, or in windowed mode sink + recent + accumulate + 32)."
+  )
   var promptLength: Int?
 
-  @Option(help: "Tokens after the prompt, decoded one by one (default: the rest; of random ones 32).")
+  @Option(
+    help: "Tokens after the prompt, decoded one by one (default: the rest; of random ones 32).")
   var decode: Int?
 
   @Option(help: "Then let each side continue this many tokens of its own.")
@@ -60,7 +66,8 @@ struct VerifyCommand: Subcommand {
   @Option(help: "Windowed: middle keys of heads that keep nothing are absent, or score zero.")
   var emptyHeads: DecodeOptions.EmptyHeads = .absent
 
-  @Option(help: "Largest difference of logits that passes (default: 3e-5 * max(1, max|logits| / 8)).")
+  @Option(
+    help: "Largest difference of logits that passes (default: 3e-5 * max(1, max|logits| / 8)).")
   var tolerance: Double?
 
   @Flag(help: "Compare tensors only, decode nothing.")
@@ -77,7 +84,8 @@ struct VerifyCommand: Subcommand {
       throw ValidationError("give either PRUNED or --mask FILE")
     }
     guard greedy >= 0, (decode ?? 0) >= 0, (promptLength ?? 1) >= 1, (threads ?? 1) >= 1 else {
-      throw ValidationError("--prompt-length and --threads are at least 1, --decode and --greedy at least 0")
+      throw ValidationError(
+        "--prompt-length and --threads are at least 1, --decode and --greedy at least 0")
     }
     guard tolerance.map({ $0 >= 0 && $0.isFinite }) ?? true else {
       throw ValidationError("--tolerance is a number of at least 0")
@@ -117,7 +125,9 @@ struct VerifyCommand: Subcommand {
     return report.passed ? LeankExit.success : LeankExit.difference
   }
 
-  private func verify(_ source: CheckpointDirectory, _ subject: VerifySubject) throws -> Verification {
+  private func verify(_ source: CheckpointDirectory, _ subject: VerifySubject) throws
+    -> Verification
+  {
     let mode = try modeOptions.resolve(hints: subject.deployment)
     if let layout = subject.checkpoint?.pruned?.layout, layout != .cache, mode.mode == .windowed {
       throw UsageError("--mode windowed: layout \(layout.rawValue) is always static")
@@ -171,7 +181,8 @@ struct VerifyCommand: Subcommand {
     guard let window = options.mode.window,
       options.middlePairs(promptLength: promptLength, tokens: tokens) == 0
     else { return }
-    let enough = (tokens...tokens + promptLength + window.sink + window.recent + window.accumulate + 2)
+    let enough =
+      (tokens...tokens + promptLength + window.sink + window.recent + window.accumulate + 2)
       .first { options.middlePairs(promptLength: promptLength, tokens: $0) > 0 }
     throw UsageError(
       "no query of this run meets a middle key, so it would test nothing: with sink \(window.sink), "

@@ -132,21 +132,26 @@ struct VerifyReport: Encodable {
       let tolerance = tolerance.wrapped, let drift = drift.wrapped,
       let keys = kCacheBytes.wrapped, let values = vCacheBytes.wrapped
     else { return [] }
-    let middle = middleKeys.wrapped.map { $0 > 0 ? ", \(Formatting.count($0)) middle keys" : "" } ?? ""
+    let middle =
+      middleKeys.wrapped.map { $0 > 0 ? ", \(Formatting.count($0)) middle keys" : "" } ?? ""
     var lines = [
       Formatting.row(
         "decoded", "\(prompt) tokens in one pass and \(tokens - prompt) one by one\(middle)"),
       Formatting.row(
-        "pruned", "largest difference from dense + mask \(Formatting.scientific(difference)), mean "
+        "pruned",
+        "largest difference from dense + mask \(Formatting.scientific(difference)), mean "
           + "\(Formatting.scientific(mean)); tolerance \(Formatting.scientific(tolerance))"),
       Formatting.row(
-        "", "top-1 agreement \(Formatting.percent(agreement)), largest KL "
+        "",
+        "top-1 agreement \(Formatting.percent(agreement)), largest KL "
           + Formatting.scientific(divergence)),
     ]
     if let worst = layers.max(by: { $0.maxAbsDiffHidden < $1.maxAbsDiffHidden }) {
       lines.append(
         Formatting.row(
-          "", "layer that differs most: \(worst.layer), by \(Formatting.scientific(worst.maxAbsDiffHidden))"))
+          "",
+          "layer that differs most: \(worst.layer), by \(Formatting.scientific(worst.maxAbsDiffHidden))"
+        ))
     }
     let loss = zip([drift.lossDense.wrapped], [drift.lossMasked.wrapped]).map { dense, masked in
       guard let dense, let masked else { return "" }
@@ -154,11 +159,13 @@ struct VerifyReport: Encodable {
     }.joined()
     lines.append(
       Formatting.row(
-        "drift", "\(loss)top-1 agreement \(Formatting.percent(drift.top1Agreement)), largest KL "
+        "drift",
+        "\(loss)top-1 agreement \(Formatting.percent(drift.top1Agreement)), largest KL "
           + "\(Formatting.scientific(drift.maxKl)) (the mask's effect, no failure)"))
     lines.append(
       Formatting.row(
-        "K cache", "\(Formatting.bytes(keys.dense)) -> \(Formatting.bytes(keys.pruned)); V cache "
+        "K cache",
+        "\(Formatting.bytes(keys.dense)) -> \(Formatting.bytes(keys.pruned)); V cache "
           + "\(Formatting.bytes(values.dense)) -> \(Formatting.bytes(values.pruned))"))
     return lines
   }
@@ -169,7 +176,9 @@ struct VerifyReport: Encodable {
       Formatting.row(label, ids.map(String.init).joined(separator: " "))
     }
     return [
-      Formatting.row("greedy", greedy.masked == greedy.pruned ? "masked and pruned agree" : "masked and pruned DIFFER"),
+      Formatting.row(
+        "greedy",
+        greedy.masked == greedy.pruned ? "masked and pruned agree" : "masked and pruned DIFFER"),
       row("  dense", greedy.dense), row("  masked", greedy.masked), row("  pruned", greedy.pruned),
     ]
   }
