@@ -29,6 +29,8 @@ public struct MaskSelection: Sendable, Hashable {
 
   /// Drift of the pruned share past which `ratioDrift` is said.
   public static let driftTolerance = 0.01
+  /// Largest unit, well above any head_dim.
+  public static let unitLimit = 1 << 16
 
   /// Chooses the channels to keep.
   ///
@@ -84,6 +86,9 @@ public struct MaskSelection: Sendable, Hashable {
     _ scores: ImportanceScores, _ layers: [LayerGeometry], unit: Int, pairs: Bool
   ) throws(MaskError) -> [ScoredHead] {
     let channels = layers.reduce(0) { $0 + $1.channels }
+    guard unit <= Self.unitLimit else {
+      throw MaskError(.alignment, "alignment unit \(unit), the limit is \(Self.unitLimit)")
+    }
     guard !layers.isEmpty, scores.count == channels else {
       throw MaskError(.scores, "\(scores.count) scores for \(channels) channels")
     }

@@ -95,7 +95,10 @@ private struct BigDecimal {
       limbs[index] = UInt32(product % 1_000_000_000)
       carry = product / 1_000_000_000
     }
-    if carry > 0 { limbs.append(UInt32(carry)) }
+    while carry > 0 {
+      limbs.append(UInt32(carry % 1_000_000_000))
+      carry /= 1_000_000_000
+    }
   }
 
   /// Decimal digits, highest first, without leading zeros.
