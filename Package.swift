@@ -33,7 +33,7 @@ let package = Package(
       name: "LeanKTools",
       targets: [
         "ByteIO", "StrictJSON", "TensorFiles", "LeanKInterchange", "LeanKCheckpoint",
-        "LeanKDecoder", "LeanKCommands",
+        "LeanKReport", "LeanKDecoder", "LeanKCommands",
       ]),
     .executable(name: "leank", targets: ["leank"]),
   ],
@@ -63,6 +63,7 @@ let package = Package(
       "LeanKFormat", ["LeanKMask", "ByteIO", "StrictJSON", "Zstd", "Zlib", crypto]),
     library("TensorFiles", ["ByteIO", "StrictJSON", "Zlib"]),
     library("LeanKInterchange", ["LeanKMask", "ByteIO", "StrictJSON", "TensorFiles"]),
+    library("LeanKReport", ["LeanKMask", "ByteIO"]),
     library(
       "LeanKCheckpoint",
       ["LeanKMask", "ByteIO", "StrictJSON", "TensorFiles", crypto]),
@@ -72,8 +73,8 @@ let package = Package(
     library(
       "LeanKCommands",
       [
-        "LeanKMask", "LeanKFormat", "LeanKInterchange", "LeanKCheckpoint", "LeanKDecoder",
-        "TensorFiles", "StrictJSON", "ByteIO", crypto, argumentParser,
+        "LeanKMask", "LeanKFormat", "LeanKReport", "LeanKInterchange", "LeanKCheckpoint",
+        "LeanKDecoder", "TensorFiles", "StrictJSON", "ByteIO", crypto, argumentParser,
       ]),
     .executableTarget(
       name: "leank", dependencies: ["LeanKCommands", argumentParser], swiftSettings: strict),
@@ -91,6 +92,7 @@ let package = Package(
     tests(
       "LeanKInterchangeTests",
       ["LeanKInterchange", "LeanKMask", "TensorFiles", "ByteIO", "StrictJSON"]),
+    tests("LeanKReportTests", ["LeanKReport", "LeanKMask", "TensorFiles", "StrictJSON"]),
     tests(
       "LeanKCheckpointTests",
       ["LeanKCheckpoint", "LeanKMask", "TensorFiles", "ByteIO", "StrictJSON"]),

@@ -1,0 +1,177 @@
+import ByteIO
+import LeanKMask
+
+/// The screenful that `inspect` prints for people.
+public struct SummaryText: Sendable {
+  public let subject: ReportSubject
+  /// Whether lines may hold ANSI colours.
+  public let usesColor: Bool
+
+  /// Columns that a picture may take.
+  private static let width = 96
+  /// Lines of half blocks that a heatmap may take.
+  private static let heatmapLines = 8
+
+  public init(_ subject: ReportSubject, usesColor: Bool = false) {
+    self.subject = subject
+    self.usesColor = usesColor
+  }
+
+  public var lines: [String] {
+    let document = subject.document
+    let statistics = subject.profile.statistics
+    var lines = [escaped(subject.title, limit: 4096)]
+    func add(_ label: String, _ value: String) { lines.append(Formatting.row(label, value)) }
+    let file = [
+      subject.fileBytes.map { Formatting.count($0) + " bytes" },
+      subject.contentID.map { "content id \($0)" },
+    ].compactMap(\.self)
+    if !file.isEmpty { add("file", file.joined(separator: ", ")) }
+    if let model = subject.modelName { add("model", escaped(model)) }
+    add("geometry", geometryText(document.mask))
+    add("kept", kept(statistics))
+    add("rows", rows(statistics))
+    add("heads", heads(statistics))
+    if let alignment = document.alignment {
+      let met = alignment.isMet(by: document.mask) ? "met" : "NOT met"
+      add("alignment", "\(alignmentText(alignment)), \(met)")
+    } else {
+      add("alignment", "not recorded")
+    }
+    if let scores = document.scores { add("scores", scoresText(scores)) }
+    add("use", deploymentText(document.deployment))
+    let origin = [Provenance.source, Provenance.recipe].compactMap { document.provenance[$0] }
+    if !origin.isEmpty { add("from", escaped(origin.joined(separator: ", "))) }
+    lines += cache
+    lines += pictures
+    let advice = Advice.on(subject)
+    for item in advice where item.severity == .warning { add("warning", item.text) }
+    for item in advice where item.topic == .emptyHeads || item.topic == .layoutRows {
+      add("note", item.text)
+    }
+    return lines
+  }
+
+  private func kept(_ statistics: MaskStatistics) -> String {
+    "\(Formatting.count(statistics.channelsKept)) of \(Formatting.count(statistics.channels)) channels, "
+      + "\(Formatting.percent(statistics.keptRatio)); pruned \(Formatting.percent(statistics.prunedRatio))"
+  }
+
+  private func rows(_ statistics: MaskStatistics) -> String {
+    let assumed = statistics.rotaryIsKnown ? "" : " (assuming half pairs over the whole head)"
+    var text =
+      statistics.isPairClosed
+      ? "pair-closed: layout rows keeps what the cache keeps"
+      : "the pair closure keeps \(Formatting.percent(statistics.closureKeptRatio))"
+    text += assumed
+    if let before = subject.facts.weightBytes, let after = subject.facts.rowsWeightBytes {
+      text += ", weights \(Formatting.bytes(before)) -> \(Formatting.bytes(after))"
+    }
+    return text
+  }
+
+  private func heads(_ statistics: MaskStatistics) -> String {
+    let classes = subject.profile.headClasses
+    let counts = statistics.keptCounts.sorted { $0.key < $1.key }
+    let shown = counts.prefix(8).map { "\($0.key) x \($0.value)" }.joined(separator: ", ")
+    let more = counts.count > 8 ? ", ... (\(counts.count) different counts)" : ""
+    let full = classes.full > 0 ? ", full \(classes.full)" : ""
+    return "\(statistics.heads): empty \(classes.empty), narrow \(classes.narrow), wide \(classes.wide)"
+      + "\(full); channels x heads: \(shown)\(more)"
+  }
+
+  private func scoresText(_ scores: ImportanceScores) -> String {
+    let name = "\(escaped(scores.kind)), \(scores.scalar.rawValue)"
+    guard let found = subject.scores else { return name }
+    return name + ", \(Formatting.short(found.minimum, digits: 4)) to "
+      + "\(Formatting.short(found.maximum, digits: 4)); threshold "
+      + "\(Formatting.short(found.threshold, digits: 4)) at \(Formatting.percent(found.ratio)), "
+      + "\(Formatting.count(found.keptBelow)) kept below it"
+  }
+
+  private var cache: [String] {
+    let (dense, pruned) = (subject.cost.densePerToken, subject.cost.staticPerToken)
+    let middle = subject.cost.middlePerToken
+    var lines = [
+      Formatting.row(
+        "cache",
+        "a token (\(subject.facts.elementBytes)-byte elements): K \(Formatting.bytes(dense.keys)) -> "
+          + "\(Formatting.bytes(pruned.keys)); V \(Formatting.bytes(dense.values)), windowed "
+          + "\(Formatting.bytes(middle.values))")
+    ]
+    for context in subject.contexts {
+      let whole = subject.cost.dense(context: context).total
+      func cost(_ bytes: CacheBytes) -> String {
+        Formatting.bytes(bytes.total) + " ("
+          + Formatting.percent(Double(bytes.total) / Double(max(1, whole)), digits: 1) + ")"
+      }
+      lines.append(
+        Formatting.row(
+          "",
+          Formatting.padded(Formatting.count(context), to: 9, onTheLeft: true)
+            + " tokens: K and V \(Formatting.bytes(whole)), static "
+            + "\(cost(subject.cost.static(context: context))), windowed "
+            + cost(subject.cost.windowed(context: context, window: subject.window))))
+    }
+    return lines
+  }
+
+  // MARK: - Pictures
+
+  private var pictures: [String] {
+    var lines: [String] = []
+    let layers = subject.profile.layers
+    if !subject.profile.quarters.isEmpty {
+      let shares =
+        subject.profile.frequencies.count == 1
+        ? subject.profile.frequencies[0].shares : subject.profile.quarters
+      let quarters = subject.profile.quarters
+        .map { Formatting.fixed($0.ratio * 100, digits: 1) }.joined(separator: " / ")
+      let line = Formatting.sparkline(folded(shares.map(\.ratio), to: 64))
+      lines.append(Formatting.row("frequency", "\(line)  fast to slow, by quarter \(quarters) %"))
+    }
+    let shares = layers.map(\.share.ratio)
+    if let least = layers.min(by: { $0.share.ratio < $1.share.ratio }),
+      let most = layers.max(by: { $0.share.ratio < $1.share.ratio })
+    {
+      lines.append(
+        Formatting.row(
+          "layers",
+          "\(Formatting.sparkline(folded(shares, to: Self.width)))  first to last, least "
+            + "\(least.index) (\(Formatting.percent(least.share.ratio, digits: 0))), most "
+            + "\(most.index) (\(Formatting.percent(most.share.ratio, digits: 0)))"))
+    }
+    if usesColor { lines += heatmap }
+    return lines
+  }
+
+  /// KV heads down, layers across.
+  private var heatmap: [String] {
+    let layers = subject.profile.layers
+    guard layers.count <= Self.width else { return [] }
+    let heads = layers.map(\.counts.count).max() ?? 0
+    let perRow = (heads + 2 * Self.heatmapLines - 1) / (2 * Self.heatmapLines)
+    let rows = stride(from: 0, to: heads, by: max(1, perRow)).map { first in
+      layers.map { layer -> Double? in
+        let counts = layer.counts.dropFirst(first).prefix(perRow)
+        guard !counts.isEmpty else { return nil }
+        return Double(counts.reduce(0, +)) / Double(counts.count * layer.geometry.headDim)
+      }
+    }
+    let lines = TerminalHeatmap(rows: rows).lines
+    return lines.enumerated().map { index, line in
+      Formatting.row(index == 0 ? "KV heads" : "", line)
+        + (index == 0 ? "  empty \(TerminalHeatmap.legend) full" : "")
+    }
+  }
+
+  /// Means of neighbours, so that at most `limit` values remain.
+  private func folded(_ values: [Double], to limit: Int) -> [Double] {
+    let step = (values.count + limit - 1) / limit
+    guard step > 1 else { return values }
+    return stride(from: 0, to: values.count, by: step).map { first in
+      let part = values[first..<min(values.count, first + step)]
+      return part.reduce(0, +) / Double(part.count)
+    }
+  }
+}
