@@ -117,8 +117,9 @@ struct HeatmapFigure {
           continue
         }
         let first = column
-        repeat { column += 1 }
-        while cellGap == 0 && column < columns && self.level(row: row, column: column) == level
+        repeat {
+          column += 1
+        } while cellGap == 0 && column < columns && self.level(row: row, column: column) == level
         let x = Markup.number(Self.left + Double(first) * cell.width)
         paths[level] += "M\(x) \(y)h\(Markup.number(Double(column - first) * cell.width - cellGap))"
       }
@@ -163,14 +164,16 @@ struct HeatmapFigure {
       markup += "<text x=\"\(Markup.number(x + 18))\" y=\"\(Markup.number(y + 9.5))\">none</text>"
       position += 56
     }
-    markup += "<text x=\"\(Markup.number(position))\" y=\"\(Markup.number(y + 9.5))\">\(from)</text>"
+    markup +=
+      "<text x=\"\(Markup.number(position))\" y=\"\(Markup.number(y + 9.5))\">\(from)</text>"
     position += Double(from.count) * 6.6 + 8
     for step in 1...Palette.steps {
       markup += "<rect class=\"\(ramp.rawValue)\(step)\" x=\"\(Markup.number(position))\""
       markup += " y=\"\(Markup.number(y))\" width=\"10\" height=\"10\"/>"
       position += 10
     }
-    markup += "<text x=\"\(Markup.number(position + 5))\" y=\"\(Markup.number(y + 9.5))\">\(to)</text>"
+    markup +=
+      "<text x=\"\(Markup.number(position + 5))\" y=\"\(Markup.number(y + 9.5))\">\(to)</text>"
     return markup + "</g>"
   }
 }

@@ -45,7 +45,8 @@ public struct HeatmapSVG: Sendable {
   ) -> String {
     let hasText =
       figure.rows * figure.columns <= Self.hoverLimit && figure.merged == (1, 1)
-    var svg = title.isEmpty ? "" : "<text class=\"name\" y=\"\(Markup.number(y - 8))\">\(title)</text>"
+    var svg =
+      title.isEmpty ? "" : "<text class=\"name\" y=\"\(Markup.number(y - 8))\">\(title)</text>"
     svg += "<g transform=\"translate(0 \(Markup.number(y)))\">"
     svg += figure.content(cellText: hasText ? text : nil)
     return svg + "</g>"
