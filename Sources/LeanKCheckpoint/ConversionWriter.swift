@@ -66,8 +66,8 @@ final class ConversionWriter {
       source.shards.map(\.name) + [ModelConfiguration.fileName, ShardIndex.fileName])
     var chosen: [String] = []
     for name in try lifting(try source.directory.names()) where !written.contains(name) {
-      // A link that leads nowhere has no kind that could be asked for.
-      let kind = try? source.directory.kind(of: name)
+      // A link that leads nowhere has no kind.
+      let kind = try lifting(try source.directory.kind(of: name))
       guard kind == .regular, DirectoryHandle.isPlainName(name),
         name != PrunedConfiguration.maskFileName, !ForeignFile.isWeights(name),
         !ForeignFile.isIndex(name)
