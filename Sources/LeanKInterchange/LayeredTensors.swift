@@ -85,14 +85,12 @@ struct LayeredTensors {
   func geometries(matching model: [LayerGeometry]?) throws(InterchangeError) -> [LayerGeometry] {
     guard !shapes.isEmpty else { throw InterchangeError(.shape, "array of no layers") }
     guard let model else {
-      do throws(MaskError) {
+      return try InterchangeError.converting(.shape) { () throws(MaskError) in
         var result: [LayerGeometry] = []
         for shape in shapes {
           result.append(try LayerGeometry(kvHeads: shape[0], headDim: shape[1]))
         }
         return result
-      } catch {
-        throw InterchangeError(.shape, error.description)
       }
     }
     guard model.count == shapes.count else {
@@ -128,7 +126,7 @@ struct LayeredTensors {
     for tensor in tensors {
       bits += try ElementValues(tensor.array, name: tensor.name).bits(name: tensor.name)
     }
-    do throws(MaskError) {
+    return try InterchangeError.converting { () throws(MaskError) in
       var layers: [LayerMask] = []
       var start = 0
       for geometry in geometries {
@@ -141,8 +139,6 @@ struct LayeredTensors {
         layers.append(try LayerMask(geometry: geometry, heads: heads))
       }
       return try ChannelMask(layers: layers)
-    } catch {
-      throw InterchangeError(error)
     }
   }
 
@@ -167,7 +163,7 @@ struct LayeredTensors {
       bits += found.bits
       rounded += found.rounded
     }
-    do throws(MaskError) {
+    return try InterchangeError.converting { () throws(MaskError) in
       let plain = try ImportanceScores(
         kind: kind ?? MaskImporter.unnamedKind, scalar: scalar ?? .f32, bits: bits)
       guard kind == nil, plain.values.allSatisfy({ (0...1).contains($0) }) else {
@@ -176,8 +172,6 @@ struct LayeredTensors {
       let alphas = try ImportanceScores(
         kind: ImportanceScores.alphaKind, scalar: plain.scalar, bits: plain.bits)
       return (alphas, rounded)
-    } catch {
-      throw InterchangeError(error)
     }
   }
 }

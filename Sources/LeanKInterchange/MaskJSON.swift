@@ -117,14 +117,11 @@ enum MaskJSON {
         throw InterchangeError(
           .limit, "\(heads) KV heads of \(width) channels, the limit is 4096 of each", at: place)
       }
-      do throws(MaskError) {
-        let geometry = try LayerGeometry(
-          kvHeads: heads, headDim: width, attention: try attention(layer))
-        result.append(geometry)
-        channels += geometry.channels
-      } catch {
-        throw InterchangeError(.json, error.description, at: place)
+      let geometry = try InterchangeError.converting(.json, at: place) { () throws(MaskError) in
+        try LayerGeometry(kvHeads: heads, headDim: width, attention: try attention(layer))
       }
+      result.append(geometry)
+      channels += geometry.channels
     }
     guard channels <= MaskImporter.channelLimit else {
       throw InterchangeError(.limit, "\(channels) channels, the limit is 2^28")
@@ -160,23 +157,21 @@ enum MaskJSON {
   private static func mask(
     _ value: JSONValue, _ geometries: [LayerGeometry]
   ) throws(InterchangeError) -> ChannelMask {
-    var layers: [LayerMask] = []
+    var heads: [[ChannelSet]] = []
     let rows = try elements(value, geometries.count, "mask")
     for (index, (row, geometry)) in zip(rows, geometries).enumerated() {
-      var heads: [ChannelSet] = []
+      var sets: [ChannelSet] = []
       for head in try elements(row, geometry.kvHeads, "mask of layer \(index)") {
-        heads.append(try channels(head, width: geometry.headDim))
+        sets.append(try channels(head, width: geometry.headDim))
       }
-      do throws(MaskError) {
-        layers.append(try LayerMask(geometry: geometry, heads: heads))
-      } catch {
-        throw InterchangeError(error)
-      }
+      heads.append(sets)
     }
-    do throws(MaskError) {
+    return try InterchangeError.converting { () throws(MaskError) in
+      var layers: [LayerMask] = []
+      for (sets, geometry) in zip(heads, geometries) {
+        layers.append(try LayerMask(geometry: geometry, heads: sets))
+      }
       return try ChannelMask(layers: layers)
-    } catch {
-      throw InterchangeError(error)
     }
   }
 
