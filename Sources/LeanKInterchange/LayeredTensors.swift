@@ -48,7 +48,6 @@ struct LayeredTensors {
         .shape, "array of shape \(shape), expected [layers, kv_heads, head_dim]",
         at: tensor.name.isEmpty ? nil : .key(tensor.name))
     }
-    try checkLimits()
   }
 
   /// Takes each of `tensors` as [kv_heads, head_dim] of one layer.
@@ -61,10 +60,10 @@ struct LayeredTensors {
         at: .key(tensor.name))
     }
     shapes = tensors.map(\.array.shape)
-    try checkLimits()
   }
 
-  private func checkLimits() throws(InterchangeError) {
+  /// Layers, heads, channels and all of them together are not too many.
+  func checkLimits(_ limits: TensorFileLimits) throws(InterchangeError) {
     guard shapes.count <= MaskImporter.layerLimit else {
       throw InterchangeError(
         .limit, "\(shapes.count) layers, the limit is \(MaskImporter.layerLimit)")
@@ -76,8 +75,8 @@ struct LayeredTensors {
           "layer of \(shape[0]) KV heads and \(shape[1]) channels, the limit is 4096 of each")
       }
     }
-    guard shapes.reduce(0, { $0 + $1[0] * $1[1] }) <= MaskImporter.channelLimit else {
-      throw InterchangeError(.limit, "more than \(MaskImporter.channelLimit) channels")
+    guard shapes.reduce(0, { $0 + $1[0] * $1[1] }) <= limits.elements else {
+      throw InterchangeError(.limit, "more than \(limits.elements) channels")
     }
   }
 

@@ -18,6 +18,8 @@ enum MaskJSON {
   static let format = "leank-mask"
   /// Most values of a file, counted before it is parsed: each costs about a hundred bytes.
   static let valueLimit = 250_000
+  /// Most channels: a mask costs memory for channels that it does not name.
+  static let channelLimit = 1 << 28
 
   static func read(
     _ bytes: Span<UInt8>, geometry: [LayerGeometry]?
@@ -123,8 +125,8 @@ enum MaskJSON {
       result.append(geometry)
       channels += geometry.channels
     }
-    guard channels <= MaskImporter.channelLimit else {
-      throw InterchangeError(.limit, "\(channels) channels, the limit is 2^28")
+    guard channels <= channelLimit else {
+      throw InterchangeError(.limit, "\(channels) channels, the limit is \(channelLimit)")
     }
     return result
   }

@@ -52,9 +52,9 @@ struct PickleWalk {
       let path = frame.prefix.isEmpty ? name : frame.prefix + "." + name
       frame.position += frame.isDictionary ? 2 : 1
       frames.append(frame)
-      guard path.utf8.count <= limits.zipName else {
+      guard path.utf8.count <= limits.tensorName else {
         throw TensorFileError(
-          .limit, "path to a tensor of \(path.utf8.count) bytes, the limit is \(limits.zipName)")
+          .limit, "path to a tensor of \(path.utf8.count) bytes, the limit is \(limits.tensorName)")
       }
       if let inner = try visit(value, path, document) {
         guard frames.count < limits.pickleDepth else {

@@ -99,7 +99,7 @@ struct PickleErrorTests {
       .limit, start.op("}").string("a").string(String(repeating: "b", count: 70_000)).op("s"))
     Self.expect(
       .limit, start.op("}").string("aaaa").tensor().op("s"),
-      limits: Self.limits { $0.zipName = 3 })
+      limits: Self.limits { $0.tensorName = 3 })
     Self.expect(
       .limit, start.op("](").tensor().tensor().tensor().op("e"),
       limits: Self.limits { $0.zipMembers = 2 })
