@@ -22,14 +22,10 @@ struct PickleReader {
 
   private init(limits: TensorFileLimits) { self.limits = limits }
 
-  /// The value of the pickle in `bytes`, all of them.
+  /// The value of the pickle in `bytes`, all of them, which are within the limit for pickles.
   static func read(
     _ bytes: Span<UInt8>, limits: TensorFileLimits
   ) throws(TensorFileError) -> PickleDocument {
-    guard bytes.count <= limits.pickleBytes else {
-      throw TensorFileError(
-        .limit, "pickle of \(bytes.count) bytes, the limit is \(limits.pickleBytes)")
-    }
     var reader = PickleReader(limits: limits)
     try reader.run(bytes)
     return reader.document

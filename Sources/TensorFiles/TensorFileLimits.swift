@@ -16,6 +16,8 @@ public struct TensorFileLimits: Sendable, Hashable {
   public var npyHeader = 10_000
   public var zipMembers = 10_000
   public var zipName = 4096
+  /// Bytes of the path to a tensor in a pickle.
+  public var tensorName = 4096
   public var pickleBytes = 16 << 20
   public var pickleOpcodes = 5_000_000
   /// Values on the stack, in the memo, and inside containers: a million each.
