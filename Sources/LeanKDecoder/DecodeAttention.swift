@@ -81,7 +81,8 @@ public struct DecodeAttention: Sendable {
     for head in heads {
       let own = head.pieces.lowerBound * length..<head.pieces.upperBound * length
       if let sum = head.cache.summedState(group: group) {
-        result += kernels.merge((sum + states[own]).span, group: group, valueWidth: valueWidth)
+        let all = sum + states[own]
+        result += kernels.merge(all.span, group: group, valueWidth: valueWidth)
       } else {
         result += kernels.merge(
           states.span.extracting(own), group: group, valueWidth: valueWidth)

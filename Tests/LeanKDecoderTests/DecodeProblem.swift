@@ -74,7 +74,8 @@ struct DecodeProblem {
         cache.appendPrompt(keys: flatKeys.span, values: flatValues.span)
       }
       for token in prompt..<prompt + decoded {
-        cache.append(key: keys[token].span, value: values[token].span)
+        let (key, value) = (keys[token], values[token])
+        cache.append(key: key.span, value: value.span)
       }
       run.caches.append(cache)
       run.keys.append(keys)
