@@ -23,6 +23,6 @@ struct LeankCommand: ParsableCommand {
         70 bug in leank.
       """,
     version: leankVersion,
-    subcommands: [ImportCommand.self, ExportCommand.self, MaskCommand.self, ConvertCommand.self, VerifyCommand.self]
+    subcommands: [ImportCommand.self, ExportCommand.self, MaskCommand.self, ConvertCommand.self, VerifyCommand.self, BenchCommand.self]
   )
 }

@@ -43,6 +43,11 @@ public struct DecodeAttentionCache: Sendable {
   /// Bytes of keys and values that attention of one token reads.
   public var bytesRead: Int { heads.reduce(0) { $0 + $1.bytesRead } }
 
+  /// Makes room for `tokens` tokens in all, so that none is moved before.
+  public mutating func reserve(_ tokens: Int) {
+    for head in heads.indices { heads[head].reserve(middle: tokens - (window?.sink ?? 0)) }
+  }
+
   /// Adds tokens of the prompt: keys [tokens, KV heads * head_dim], values [tokens, KV heads * value
   /// width]. Decoded tokens come after.
   public mutating func appendPrompt(keys: Span<Float>, values: Span<Float>) {
