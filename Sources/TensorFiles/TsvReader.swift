@@ -72,7 +72,7 @@ public enum TsvReader {
     limits: TensorFileLimits
   ) throws(TensorFileError) -> Int {
     // cells of a few characters become eight bytes each
-    let room = bytes.count + limits.expansion
+    let room = bytes.count + limits.expansion / 2
     var column = 0
     var start = cells.lowerBound
     while true {
