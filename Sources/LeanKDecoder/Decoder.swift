@@ -121,6 +121,9 @@ public final class Decoder {
     for layer in 0..<layerCount {
       var attention = hidden
       for group in groups {
+        if layer + 1 < layerCount {
+          group.weights.prefetch(group.model.description.layers[layer + 1])
+        }
         for side in group.sides {
           attention[side] = try runs[side].apply(layer: layer, to: &hidden[side], from: position)
         }
