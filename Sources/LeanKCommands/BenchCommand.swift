@@ -95,8 +95,7 @@ struct BenchCommand: Subcommand {
       }
     }
     for tokens in context {
-      let memory = AttentionBenchmark.memory(
-        mask: mask, element: cache, window: options.window, context: tokens)
+      let memory = AttentionBenchmark.memory(mask: mask, options: options, context: tokens)
       guard let memory, memory <= Machine.memory / 4 * 3 else {
         throw CommandError(
           .limitExceeded,
