@@ -12,12 +12,12 @@ import Testing
     try FileManager.default.contentsOfDirectory(atPath: folder.path(name)).sorted()
   }
 
-  private func staging(_ name: String = "out", replacing: Bool = false) throws -> StagingDirectory {
+  private func stage(_ name: String = "out", replacing: Bool = false) throws -> StagingDirectory {
     try StagingDirectory(for: folder.path(name), replacing: replacing, inputs: [])
   }
 
   @Test func commitsInOneStep() throws {
-    let staging = try staging()
+    let staging = try stage()
     try staging.write([1, 2, 3], to: "a")
     let hidden = try entries()
     #expect(hidden.count == 1)
@@ -31,7 +31,7 @@ import Testing
   }
 
   @Test func permissionsAreThoseOfMkdir() throws {
-    let staging = try staging()
+    let staging = try stage()
     func mode(_ path: String) throws -> Int {
       let attributes = try FileManager.default.attributesOfItem(atPath: path)
       return try #require(attributes[.posixPermissions] as? Int)
@@ -45,26 +45,26 @@ import Testing
 
   @Test func droppedStagingIsRemoved() throws {
     do {
-      let staging = try staging()
+      let staging = try stage()
       try staging.write([1], to: "a")
     }
     #expect(try entries() == [])
   }
 
   @Test func namesAreOneComponentAndNew() throws {
-    let staging = try staging()
+    let staging = try stage()
     #expect(throws: FileError(.fileName, "")) { try staging.create("../a") }
     try staging.write([1], to: "a")
     #expect(throws: FileError(.exists, "")) { try staging.create("a") }
-    #expect(throws: FileError(.unsafePath, "")) { try self.staging("..") }
+    #expect(throws: FileError(.unsafePath, "")) { try stage("..") }
   }
 
   @Test func existingOutputs() throws {
     try folder.write([7], to: "out/nested/deep")
-    #expect(throws: FileError(.exists, "")) { try staging() }
+    #expect(throws: FileError(.exists, "")) { try stage() }
     try folder.write([7], to: "file")
-    #expect(throws: FileError(.unsafePath, "")) { try staging("file", replacing: true) }
-    let staging = try staging(replacing: true)
+    #expect(throws: FileError(.unsafePath, "")) { try stage("file", replacing: true) }
+    let staging = try stage(replacing: true)
     try staging.write([1], to: "a")
     try staging.commit()
     #expect(try entries() == ["file", "out"])
@@ -73,8 +73,8 @@ import Testing
 
   /// What appears under the output's name after the check is not overwritten.
   @Test func theFirstOfTwoWins() throws {
-    let first = try staging()
-    let second = try staging()
+    let first = try stage()
+    let second = try stage()
     try first.write([1], to: "first")
     try second.write([2], to: "second")
     try second.commit()
@@ -91,11 +91,14 @@ import Testing
     var bytes = [UInt8](repeating: 0, count: size)
     for index in stride(from: 0, to: size, by: 4093) { bytes[index] = UInt8(index % 251) }
     let source = try PositionalFile(path: try folder.write(bytes, to: "source"))
-    let staging = try staging()
+    let staging = try stage()
     let file = try staging.create("copy")
     try file.write([9].span)
     var seen = 0
-    try file.copy(range, of: source, wrap: { $0 }) { seen += $0 }
+    try file.copy(range, of: source) { count in
+      seen += count
+      return true
+    }
     try file.finish()
     #expect(seen == range.count)
     #expect(file.length == range.count + 1)
@@ -108,9 +111,10 @@ import Testing
     let path = try folder.write([UInt8](repeating: 1, count: 100), to: "source")
     let source = try PositionalFile(path: path)
     try FileHandle(forWritingAtPath: path)?.truncate(atOffset: 50)
-    let file = try staging().create("copy")
+    let staging = try stage()
+    let file = try staging.create("copy")
     #expect(throws: FileError(.changed, "")) {
-      try file.copy(0..<100, of: source, wrap: { $0 }) { _ in }
+      try file.copy(0..<100, of: source) { _ in true }
     }
   }
 }
