@@ -76,7 +76,12 @@ LK_INLINE void LK_NAME(dot_tile)(
   for (; i + LK_LANES <= width; i += LK_LANES) {
     VF row[4];
 #pragma clang loop unroll(full)
-    for (size_t r = 0; r < nr; r++) row[r] = LK_NAME(load)(w, w_first + r * w_stride + i, type);
+    for (size_t r = 0; r < nr; r++) {
+      const size_t place = w_first + r * w_stride + i;
+      // The next tile's rows: a row is often a page, at whose end the hardware stops fetching ahead.
+      __builtin_prefetch((const char *)w + (place + nr * w_stride) * (type == leank_f32 ? 4 : 2));
+      row[r] = LK_NAME(load)(w, place, type);
+    }
 #pragma clang loop unroll(full)
     for (size_t v = 0; v < nv; v++) {
       VF vector = *(const VF *)(x + v * x_stride + i);

@@ -2,6 +2,7 @@ public import ArgumentParser
 import ByteIO
 public import LeanKDecoder
 import LeanKMask
+import LeanKReport
 
 extension CacheElement: ExpressibleByArgument {}
 

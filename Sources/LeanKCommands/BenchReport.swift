@@ -1,6 +1,7 @@
 import Foundation
 import LeanKDecoder
 import LeanKMask
+import LeanKReport
 
 /// What `bench` measured; the property names are the keys of `--json`.
 struct BenchReport: Encodable {

@@ -1,5 +1,6 @@
 import LeanKCheckpoint
 import LeanKMask
+import LeanKReport
 
 /// What `convert` did or would do; the property names are the keys of `--json`.
 struct ConversionReport: Encodable {

@@ -2,6 +2,7 @@ public import ArgumentParser
 import ByteIO
 public import LeanKInterchange
 import LeanKMask
+import LeanKReport
 
 extension MaskExporter.Part: ExpressibleByArgument {}
 

@@ -18,11 +18,14 @@ struct LeankCommand: ParsableCommand {
         leank verify Llama-3.1-8B Llama-3.1-8B-rows
 
       EXIT CODES
-        0 ok, 1 verify found a difference, 2 usage, 3 malformed input, 4 unsupported, 5 limit
+        0 ok, 1 verify or diff found a difference, 2 usage, 3 malformed input, 4 unsupported, 5 limit
         exceeded, 6 input or output failed, 7 input changed while read, 8 output exists or unsafe,
         70 bug in leank.
       """,
     version: leankVersion,
-    subcommands: [ImportCommand.self, ExportCommand.self, MaskCommand.self, ConvertCommand.self, VerifyCommand.self, BenchCommand.self]
+    subcommands: [
+      ConvertCommand.self, VerifyCommand.self, InspectCommand.self, DiffCommand.self,
+      ImportCommand.self, ExportCommand.self, MaskCommand.self, BenchCommand.self,
+    ]
   )
 }

@@ -3,6 +3,7 @@ import ByteIO
 import LeanKCheckpoint
 import LeanKFormat
 public import LeanKMask
+import LeanKReport
 
 extension Alignment.Rule: ExpressibleByArgument {
   /// The rules that choose; `given` only records.

@@ -1,3 +1,4 @@
+import LeanKReport
 import Foundation
 
 /// A line on a terminal that says how far a long run is: share, bytes, rate, time left.

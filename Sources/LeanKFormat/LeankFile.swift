@@ -73,8 +73,6 @@ extension LeankFile {
   public static func encode(
     _ document: MaskDocument, replacing previous: LeankFile? = nil, includingProvenance: Bool = true
   ) throws(FormatError) -> (bytes: [UInt8], file: LeankFile) {
-    var written = document
-    if !includingProvenance { written.provenance = Provenance() }
     var sections: [(tag: SectionTag, flags: SectionFlags, raw: [UInt8])] = []
     func add(_ tag: SectionTag, _ raw: [UInt8]) {
       sections.append((tag, .required(for: tag), raw))
@@ -88,8 +86,8 @@ extension LeankFile {
     if let deployment = document.deployment {
       add(.deployment, DeploymentSection.encode(deployment))
     }
-    if !written.provenance.isEmpty {
-      add(.provenance, ProvenanceSection.encode(written.provenance))
+    if includingProvenance, !document.provenance.isEmpty {
+      add(.provenance, ProvenanceSection.encode(document.provenance))
     }
     if let previous, previous.document.mask == document.mask {
       for section in previous.unknownSections where section.isSafeToCopy {
@@ -97,11 +95,7 @@ extension LeankFile {
       }
     }
     let bytes = try Container.encode(sections)
-    let file = try LeankFile(bytes)
-    guard file.document == written else {
-      throw FormatError(.limit, "document holds text that a file cannot hold")
-    }
-    return (bytes, file)
+    return (bytes, try LeankFile(bytes))
   }
 
   /// The bytes of a file with this file's content, as this version writes it.

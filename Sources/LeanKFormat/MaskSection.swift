@@ -25,12 +25,13 @@ enum MaskSection {
         var heads: [ChannelSet] = []
         heads.reserveCapacity(geometry.kvHeads)
         for _ in 0..<geometry.kvHeads {
-          var head = ChannelSet(width: geometry.headDim)
+          var words = [UInt64](repeating: 0, count: (geometry.headDim + 63) / 64)
           for channel in order {
-            if bytes[position >> 3] >> UInt8(position & 7) & 1 == 1 { head[channel] = true }
+            let bit = UInt64(bytes[position >> 3] >> UInt8(position & 7) & 1)
+            words[channel >> 6] |= bit << UInt64(channel & 63)
             position += 1
           }
-          heads.append(head)
+          heads.append(ChannelSet(width: geometry.headDim, words: words))
         }
         layers.append(try LayerMask(geometry: geometry, heads: heads))
       }

@@ -37,9 +37,10 @@ enum ScoresSection {
     let negativeZero: UInt32 = scalar == .f32 ? 1 << 31 : 1 << 15
     for index in 0..<channels {
       let offset = start + index * scalar.size
-      let pattern: UInt32 =
-        scalar == .f32
-        ? bytes.littleEndian(at: offset) : UInt32(bytes.littleEndian(at: offset) as UInt16)
+      var pattern = UInt32(bytes[offset]) | UInt32(bytes[offset + 1]) << 8
+      if scalar == .f32 {
+        pattern |= UInt32(bytes[offset + 2]) << 16 | UInt32(bytes[offset + 3]) << 24
+      }
       guard pattern != negativeZero else {
         throw FormatError(.scores, "SCOR: score \(index) is negative zero")
       }
@@ -60,13 +61,14 @@ enum ScoresSection {
     writer.append(UInt16(clamping: kind.count))
     writer.append(contentsOf: kind)
     writer.pad(to: 4)
+    var patterns: [UInt8] = []
+    patterns.reserveCapacity(scores.count * scores.scalar.size)
     for pattern in scores.bits {
-      if scores.scalar == .f32 {
-        writer.append(pattern)
-      } else {
-        writer.append(UInt16(truncatingIfNeeded: pattern))
+      for shift in stride(from: UInt32(0), to: UInt32(8 * scores.scalar.size), by: 8) {
+        patterns.append(UInt8(truncatingIfNeeded: pattern >> shift))
       }
     }
+    writer.append(contentsOf: patterns)
     return writer.bytes
   }
 }

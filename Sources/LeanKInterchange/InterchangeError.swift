@@ -51,6 +51,15 @@ extension InterchangeError {
       at: location, in: error.path)
   }
 
-  /// Values that the file describes and no mask can have.
-  init(_ error: MaskError) { self.init(.values, error.description) }
+  /// What `build` makes of a file's values; those that no mask can have fail with `code`.
+  static func converting<Value>(
+    _ code: InterchangeCode = .values, at location: Location? = nil,
+    _ build: () throws(MaskError) -> Value
+  ) throws(InterchangeError) -> Value {
+    do throws(MaskError) {
+      return try build()
+    } catch {
+      throw InterchangeError(code, error.description, at: location)
+    }
+  }
 }

@@ -48,7 +48,6 @@ struct LayeredTensors {
         .shape, "array of shape \(shape), expected [layers, kv_heads, head_dim]",
         at: tensor.name.isEmpty ? nil : .key(tensor.name))
     }
-    try checkLimits()
   }
 
   /// Takes each of `tensors` as [kv_heads, head_dim] of one layer.
@@ -61,10 +60,10 @@ struct LayeredTensors {
         at: .key(tensor.name))
     }
     shapes = tensors.map(\.array.shape)
-    try checkLimits()
   }
 
-  private func checkLimits() throws(InterchangeError) {
+  /// Layers, heads, channels and all of them together are not too many.
+  func checkLimits(_ limits: TensorFileLimits) throws(InterchangeError) {
     guard shapes.count <= MaskImporter.layerLimit else {
       throw InterchangeError(
         .limit, "\(shapes.count) layers, the limit is \(MaskImporter.layerLimit)")
@@ -76,8 +75,8 @@ struct LayeredTensors {
           "layer of \(shape[0]) KV heads and \(shape[1]) channels, the limit is 4096 of each")
       }
     }
-    guard shapes.reduce(0, { $0 + $1[0] * $1[1] }) <= MaskImporter.channelLimit else {
-      throw InterchangeError(.limit, "more than \(MaskImporter.channelLimit) channels")
+    guard shapes.reduce(0, { $0 + $1[0] * $1[1] }) <= limits.elements else {
+      throw InterchangeError(.limit, "more than \(limits.elements) channels")
     }
   }
 
@@ -85,14 +84,12 @@ struct LayeredTensors {
   func geometries(matching model: [LayerGeometry]?) throws(InterchangeError) -> [LayerGeometry] {
     guard !shapes.isEmpty else { throw InterchangeError(.shape, "array of no layers") }
     guard let model else {
-      do throws(MaskError) {
+      return try InterchangeError.converting(.shape) { () throws(MaskError) in
         var result: [LayerGeometry] = []
         for shape in shapes {
           result.append(try LayerGeometry(kvHeads: shape[0], headDim: shape[1]))
         }
         return result
-      } catch {
-        throw InterchangeError(.shape, error.description)
       }
     }
     guard model.count == shapes.count else {
@@ -128,7 +125,7 @@ struct LayeredTensors {
     for tensor in tensors {
       bits += try ElementValues(tensor.array, name: tensor.name).bits(name: tensor.name)
     }
-    do throws(MaskError) {
+    return try InterchangeError.converting { () throws(MaskError) in
       var layers: [LayerMask] = []
       var start = 0
       for geometry in geometries {
@@ -141,8 +138,6 @@ struct LayeredTensors {
         layers.append(try LayerMask(geometry: geometry, heads: heads))
       }
       return try ChannelMask(layers: layers)
-    } catch {
-      throw InterchangeError(error)
     }
   }
 
@@ -167,7 +162,7 @@ struct LayeredTensors {
       bits += found.bits
       rounded += found.rounded
     }
-    do throws(MaskError) {
+    return try InterchangeError.converting { () throws(MaskError) in
       let plain = try ImportanceScores(
         kind: kind ?? MaskImporter.unnamedKind, scalar: scalar ?? .f32, bits: bits)
       guard kind == nil, plain.values.allSatisfy({ (0...1).contains($0) }) else {
@@ -176,8 +171,6 @@ struct LayeredTensors {
       let alphas = try ImportanceScores(
         kind: ImportanceScores.alphaKind, scalar: plain.scalar, bits: plain.bits)
       return (alphas, rounded)
-    } catch {
-      throw InterchangeError(error)
     }
   }
 }

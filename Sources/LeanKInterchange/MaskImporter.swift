@@ -17,9 +17,8 @@ public import TensorFiles
 /// An array without such a role is a mask when it holds only 0 and 1, whatever its type, and scores
 /// otherwise. A table [layers, kv_heads * head_dim] needs the geometry of a model.
 public enum MaskImporter {
-  /// Most channels of a mask, and of a mask with scores.
-  static let channelLimit = 1 << 28
-  static let scoreLimit = 1 << 24
+  /// Most channels with scores; without, `TensorFileLimits.elements` is the limit.
+  static let scoreLimit = 16_000_000
   static let layerLimit = 4096
   static let headLimit = 4096
   static let widthLimit = 4096
@@ -62,6 +61,7 @@ public enum MaskImporter {
       throw InterchangeError(.noTensor, "the file holds no tensor")
     }
     let parts = try TensorNames.parts(of: tensors, geometry: geometry)
+    for part in parts { try part.checkLimits(limits) }
     return try assemble(parts, kind: kind, geometry: geometry)
   }
 

@@ -31,10 +31,8 @@ extension MaskJSON {
         for (_, number) in head.children { bits.append(try pattern(number, scalar)) }
       }
     }
-    do throws(MaskError) {
-      return try ImportanceScores(kind: kind, scalar: scalar, bits: bits)
-    } catch {
-      throw InterchangeError(error)
+    return try InterchangeError.converting { () throws(MaskError) in
+      try ImportanceScores(kind: kind, scalar: scalar, bits: bits)
     }
   }
 

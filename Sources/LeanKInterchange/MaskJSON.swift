@@ -18,6 +18,8 @@ enum MaskJSON {
   static let format = "leank-mask"
   /// Most values of a file, counted before it is parsed: each costs about a hundred bytes.
   static let valueLimit = 250_000
+  /// Most channels: a mask costs memory for channels that it does not name.
+  static let channelLimit = 1 << 28
 
   static func read(
     _ bytes: Span<UInt8>, geometry: [LayerGeometry]?
@@ -117,17 +119,14 @@ enum MaskJSON {
         throw InterchangeError(
           .limit, "\(heads) KV heads of \(width) channels, the limit is 4096 of each", at: place)
       }
-      do throws(MaskError) {
-        let geometry = try LayerGeometry(
-          kvHeads: heads, headDim: width, attention: try attention(layer))
-        result.append(geometry)
-        channels += geometry.channels
-      } catch {
-        throw InterchangeError(.json, error.description, at: place)
+      let geometry = try InterchangeError.converting(.json, at: place) { () throws(MaskError) in
+        try LayerGeometry(kvHeads: heads, headDim: width, attention: try attention(layer))
       }
+      result.append(geometry)
+      channels += geometry.channels
     }
-    guard channels <= MaskImporter.channelLimit else {
-      throw InterchangeError(.limit, "\(channels) channels, the limit is 2^28")
+    guard channels <= channelLimit else {
+      throw InterchangeError(.limit, "\(channels) channels, the limit is \(channelLimit)")
     }
     return result
   }
@@ -160,23 +159,21 @@ enum MaskJSON {
   private static func mask(
     _ value: JSONValue, _ geometries: [LayerGeometry]
   ) throws(InterchangeError) -> ChannelMask {
-    var layers: [LayerMask] = []
+    var heads: [[ChannelSet]] = []
     let rows = try elements(value, geometries.count, "mask")
     for (index, (row, geometry)) in zip(rows, geometries).enumerated() {
-      var heads: [ChannelSet] = []
+      var sets: [ChannelSet] = []
       for head in try elements(row, geometry.kvHeads, "mask of layer \(index)") {
-        heads.append(try channels(head, width: geometry.headDim))
+        sets.append(try channels(head, width: geometry.headDim))
       }
-      do throws(MaskError) {
-        layers.append(try LayerMask(geometry: geometry, heads: heads))
-      } catch {
-        throw InterchangeError(error)
-      }
+      heads.append(sets)
     }
-    do throws(MaskError) {
+    return try InterchangeError.converting { () throws(MaskError) in
+      var layers: [LayerMask] = []
+      for (sets, geometry) in zip(heads, geometries) {
+        layers.append(try LayerMask(geometry: geometry, heads: sets))
+      }
       return try ChannelMask(layers: layers)
-    } catch {
-      throw InterchangeError(error)
     }
   }
 

@@ -20,6 +20,17 @@ public struct ChannelSet: Sendable, Hashable {
     for channel in channels { self[channel] = true }
   }
 
+  /// The set whose channel `c` is bit `c % 64` of word `c / 64`; bits at and past `width` are dropped.
+  /// There is a word for every 64 channels.
+  public init(width: Int, words: [UInt64]) {
+    precondition(words.count == (width + 63) / 64)
+    self.width = width
+    self.words = words
+    if !width.isMultiple(of: 64) {
+      self.words[words.count - 1] &= 1 << UInt64(width % 64) - 1
+    }
+  }
+
   /// Every channel of a head of `width` channels.
   public static func full(width: Int) -> ChannelSet {
     ChannelSet(width: width, channels: 0..<width)

@@ -81,7 +81,8 @@ private struct Adviser {
     guard !statistics.isPairClosed else { return nil }
     return Advice(
       topic: .pairClosure, severity: .warning,
-      text: "not pair-closed: layout rows keeps \(percent(statistics.closureKept)) of the K rows where "
+      text:
+        "not pair-closed: layout rows keeps \(percent(statistics.closureKept)) of the K rows where "
         + "the cache keeps \(percent(statistics.channelsKept)), "
         + "\(Formatting.count(statistics.closureKept - statistics.channelsKept)) rows more for their "
         + "rotary partners",
@@ -95,7 +96,8 @@ private struct Adviser {
     guard let window = subject.document.deployment?.window else { return nil }
     return Advice(
       topic: .windowedMask, severity: .warning,
-      text: "made for windowed use, which leaves the prompt and \(window.sink) + \(window.recent) near "
+      text:
+        "made for windowed use, which leaves the prompt and \(window.sink) + \(window.recent) near "
         + "tokens whole: rows and zeroed prune every token and can cost far more accuracy; leank verify "
         + "shows the drift",
       numbers: ["sink": Double(window.sink), "recent": Double(window.recent)])
@@ -114,7 +116,8 @@ private struct Adviser {
     guard let first else { return nil }
     return Advice(
       topic: .alignment, severity: .warning,
-      text: "alignment to \(alignment.unit) is not met by \(misses) of \(statistics.heads) heads, first "
+      text:
+        "alignment to \(alignment.unit) is not met by \(misses) of \(statistics.heads) heads, first "
         + "by layer \(first.layer) head \(first.head), which keeps \(first.count): kernels that need "
         + "whole blocks refuse it or pad it",
       numbers: [
@@ -141,19 +144,25 @@ private struct Adviser {
     guard let most = groups.max(), layers > 0 else { return nil }
     return Advice(
       topic: .countGroups, severity: .warning,
-      text: "\(counted(layers, "layer")) mix more than \(Advice.kernelGroups) kept counts, up to \(most): "
+      text:
+        "\(counted(layers, "layer")) mix more than \(Advice.kernelGroups) kept counts, up to \(most): "
         + "LeanK's own decode kernel takes \(Advice.kernelGroups) groups a layer, a coarser alignment "
         + "makes fewer",
-      numbers: ["layers": Double(layers), "groups": Double(most), "limit": Double(Advice.kernelGroups)])
+      numbers: [
+        "layers": Double(layers), "groups": Double(most), "limit": Double(Advice.kernelGroups),
+      ])
   }
 
   private var rotaryAssumed: Advice? {
     guard !statistics.rotaryIsKnown else { return nil }
     return Advice(
       topic: .rotaryAssumed, severity: .warning,
-      text: "imported without a model: closure and frequencies assume half pairs over the whole head; "
+      text:
+        "imported without a model: closure and frequencies assume half pairs over the whole head; "
         + "leank import --model records the real ones",
-      numbers: ["layers": Double(subject.document.mask.layers.count { $0.geometry.attention == nil })])
+      numbers: [
+        "layers": Double(subject.document.mask.layers.count { $0.geometry.attention == nil })
+      ])
   }
 
   // MARK: - Notes
@@ -189,7 +198,8 @@ private struct Adviser {
     let middle = subject.cost.middlePerToken
     return Advice(
       topic: .layoutCache, severity: .note,
-      text: "layout cache leaves the weights alone and keeps \(percent(statistics.channelsKept)) of K, or "
+      text:
+        "layout cache leaves the weights alone and keeps \(percent(statistics.channelsKept)) of K, or "
         + "\(Formatting.percent(Double(middle.total) / Double(max(1, dense.total)))) of K and V of middle "
         + "tokens when windowed: it needs leank, or LeanK's own runtime through leank export to .pth",
       numbers: [
@@ -202,7 +212,8 @@ private struct Adviser {
     guard !subject.facts.hasQueryKeyNorm else { return nil }
     return Advice(
       topic: .layoutZeroed, severity: .note,
-      text: "layout zeroed loads in any runtime with a K cache of full size: it saves 0 bytes and shows "
+      text:
+        "layout zeroed loads in any runtime with a K cache of full size: it saves 0 bytes and shows "
         + "what static pruning to \(percent(statistics.closureKept)) does to answers",
       numbers: ["closure_kept_ratio": statistics.closureKeptRatio, "saved_bytes": 0])
   }
@@ -212,7 +223,8 @@ private struct Adviser {
     let model = uniform.modelKept.map { ", one for the whole model \(percent($0))" } ?? ""
     return Advice(
       topic: .uniformWidths, severity: .note,
-      text: "one width a layer would keep \(percent(uniform.layerKept)) of K in the cache in place of "
+      text:
+        "one width a layer would keep \(percent(uniform.layerKept)) of K in the cache in place of "
         + "\(percent(statistics.channelsKept))\(model); of the rows "
         + "\(percent(uniform.layerClosureKept)) in place of \(percent(statistics.closureKept))",
       numbers: [
@@ -229,7 +241,8 @@ private struct Adviser {
     let layers = wholeLayers > 0 ? " (\(counted(wholeLayers, "layer")) keep nothing at all)" : ""
     return Advice(
       topic: .emptyHeads, severity: .note,
-      text: "\(statistics.emptyHeads) of \(statistics.heads) heads are empty\(layers): in static mode they "
+      text:
+        "\(statistics.emptyHeads) of \(statistics.heads) heads are empty\(layers): in static mode they "
         + "score 0 on every key and return the mean of V; in windowed mode their middle tokens are "
         + "absent, which drops \(Formatting.bytes(saved)) of V a token",
       numbers: [

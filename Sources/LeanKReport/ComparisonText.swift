@@ -43,7 +43,8 @@ public struct ComparisonText: Sendable {
     for remark in comparison.remarks {
       lines.append(
         Formatting.row(
-          "remark", "\(escaped(remark.name)): \(escaped(remark.first)) -> \(escaped(remark.second))"))
+          "remark", "\(escaped(remark.name)): \(escaped(remark.first)) -> \(escaped(remark.second))"
+        ))
     }
     return lines + [comparison.isEqual ? "equal" : "different"]
   }

@@ -21,7 +21,9 @@ public enum Formatting {
     guard value.magnitude >= 1000 else { return "\(value) B" }
     var amount = Double(value)
     for unit in ["B", "KB", "MB", "GB"] {
-      if abs(amount) < 999.5 { return fixed(amount, digits: abs(amount) < 9.995 ? 2 : 1) + " " + unit }
+      if abs(amount) < 999.5 {
+        return fixed(amount, digits: abs(amount) < 9.995 ? 2 : 1) + " " + unit
+      }
       amount /= 1000
     }
     return fixed(amount, digits: 1) + " TB"
@@ -82,6 +84,22 @@ public enum Formatting {
   public static func padded(_ text: String, to width: Int, onTheLeft: Bool = false) -> String {
     let spaces = String(repeating: " ", count: max(0, width - text.count))
     return onTheLeft ? spaces + text : text + spaces
+  }
+
+  /// `text` cut at spaces into lines of at most `width` characters, longer words aside.
+  public static func wrapped(_ text: String, width: Int) -> [String] {
+    var lines = [""]
+    for word in text.split(separator: " ") {
+      let last = lines.count - 1
+      if lines[last].isEmpty {
+        lines[last] += word
+      } else if lines[last].count + 1 + word.count > width {
+        lines.append(String(word))
+      } else {
+        lines[last] += " " + word
+      }
+    }
+    return lines
   }
 
   /// A bar of eighths for a share in 0...1, `width` characters long.

@@ -65,8 +65,7 @@ public struct HeadText: Sendable {
       var quarters = [KeptShare](repeating: KeptShare(), count: 4)
       for channel in 0..<rotary.width {
         guard let index = rotary.frequencyIndex(of: channel) else { continue }
-        quarters[index * 8 / rotary.width]
-          += KeptShare(kept: set[channel] ? 1 : 0, channels: 1)
+        quarters[index * 8 / rotary.width] += KeptShare(kept: set[channel] ? 1 : 0, channels: 1)
       }
       lines.append(
         Formatting.row(

@@ -9,6 +9,8 @@ public struct SummaryText: Sendable {
 
   /// Columns that a picture may take.
   private static let width = 96
+  /// Notes short of a warning that a screen has room for.
+  private static let notes: [Advice.Topic] = [.layoutRows, .emptyHeads]
   /// Lines of half blocks that a heatmap may take.
   private static let heatmapLines = 8
 
@@ -45,9 +47,10 @@ public struct SummaryText: Sendable {
     lines += cache
     lines += pictures
     let advice = Advice.on(subject)
-    for item in advice where item.severity == .warning { add("warning", item.text) }
-    for item in advice where item.topic == .emptyHeads || item.topic == .layoutRows {
-      add("note", item.text)
+    for item in advice where item.severity == .warning || Self.notes.contains(item.topic) {
+      for (index, line) in Formatting.wrapped(item.text, width: Self.width).enumerated() {
+        add(index == 0 ? item.severity.rawValue : "", line)
+      }
     }
     return lines
   }
@@ -76,7 +79,8 @@ public struct SummaryText: Sendable {
     let shown = counts.prefix(8).map { "\($0.key) x \($0.value)" }.joined(separator: ", ")
     let more = counts.count > 8 ? ", ... (\(counts.count) different counts)" : ""
     let full = classes.full > 0 ? ", full \(classes.full)" : ""
-    return "\(statistics.heads): empty \(classes.empty), narrow \(classes.narrow), wide \(classes.wide)"
+    return
+      "\(statistics.heads): empty \(classes.empty), narrow \(classes.narrow), wide \(classes.wide)"
       + "\(full); channels x heads: \(shown)\(more)"
   }
 

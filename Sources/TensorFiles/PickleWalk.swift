@@ -2,16 +2,29 @@ import ByteIO
 
 /// The tensors and arrays that a pickle's value leads to, with the path to each.
 struct PickleWalk {
-  /// A tensor or array by its index in the document.
+  /// A tensor or array, with its element type and shape.
   enum Leaf {
-    case tensor(Int)
-    case array(Int)
+    case tensor(PickledTensor, PickledStorage)
+    case array(PickledArray)
+
+    var scalar: ScalarType {
+      switch self {
+      case .tensor(_, let storage): storage.scalar
+      case .array(let array): array.scalar
+      }
+    }
+
+    var shape: [Int] {
+      switch self {
+      case .tensor(let tensor, _): tensor.shape
+      case .array(let array): array.shape
+      }
+    }
   }
 
   private(set) var leaves: [(name: String, leaf: Leaf)] = []
   private let limits: TensorFileLimits
   private var names: Set<String> = []
-  private var nameBytes = 0
   private var visited = 0
 
   private struct Frame {
@@ -38,9 +51,9 @@ struct PickleWalk {
       let path = frame.prefix.isEmpty ? name : frame.prefix + "." + name
       frame.position += frame.isDictionary ? 2 : 1
       frames.append(frame)
-      guard path.utf8.count <= limits.zipName else {
+      guard path.utf8.count <= limits.tensorName else {
         throw TensorFileError(
-          .limit, "path to a tensor of \(path.utf8.count) bytes, the limit is \(limits.zipName)")
+          .limit, "path to a tensor of \(path.utf8.count) bytes, the limit is \(limits.tensorName)")
       }
       if let inner = try visit(value, path, document) {
         guard frames.count < limits.pickleDepth else {
@@ -65,8 +78,14 @@ struct PickleWalk {
       return Frame(items: document.containers[index], isDictionary: false, prefix: path)
     case .dictionary(let index):
       return Frame(items: document.containers[index], isDictionary: true, prefix: path)
-    case .tensor(let index): try note(.tensor(index), path)
-    case .array(let index): try note(.array(index), path)
+    case .tensor(let index):
+      let tensor = document.tensors[index]
+      try note(.tensor(tensor, document.storages[tensor.storage]), path)
+    case .array(let index):
+      guard let array = document.arrays[index] else {
+        throw TensorFileError(.pickleOperand, "numpy array without a state", at: .key(path))
+      }
+      try note(.array(array), path)
     case .none, .bool, .integer, .real: break
     case .string(let slice), .data(let slice), .latin1(let slice):
       guard slice.count <= limits.pickleString else {
@@ -82,12 +101,11 @@ struct PickleWalk {
   }
 
   private mutating func note(_ leaf: Leaf, _ path: String) throws(TensorFileError) {
+    guard leaves.count < limits.tensors else {
+      throw TensorFileError(.limit, "more than \(limits.tensors) tensors")
+    }
     guard names.insert(path).inserted else {
       throw TensorFileError(.duplicateName, "two tensors have one path", at: .key(path))
-    }
-    nameBytes += path.utf8.count
-    guard names.count <= limits.zipMembers, nameBytes <= limits.expansion / 2 else {
-      throw TensorFileError(.limit, "more than \(limits.zipMembers) tensors, or names too long")
     }
     leaves.append((path, leaf))
   }

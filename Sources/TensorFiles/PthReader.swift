@@ -38,13 +38,13 @@ public enum PthReader {
     let document = try PickleReader.read(pickle, limits: limits)
     let walk = try PickleWalk(document, in: pickle, limits: limits)
     for storage in document.storages { try records.check(storage) }
-    try checkSizes(walk.leaves.map(\.leaf), document, fileSize: bytes.count, limits: limits)
+    try checkSizes(walk.leaves.map(\.leaf), fileSize: bytes.count, limits: limits)
     var result: [NamedTensor] = []
     for (name, leaf) in walk.leaves {
       let array =
         switch leaf {
-        case .tensor(let index): records.array(document.tensors[index], document, in: bytes)
-        case .array(let index): try numpyArray(document.arrays[index], in: pickle, name: name)
+        case .tensor(let tensor, let storage): records.array(tensor, storage, in: bytes)
+        case .array(let array): try numpyArray(array, in: pickle, name: name)
         }
       result.append(NamedTensor(name: name, array: array))
     }
@@ -53,24 +53,12 @@ public enum PthReader {
 
   /// No array, and not all of them together, is larger than the limits allow.
   private static func checkSizes(
-    _ leaves: [PickleWalk.Leaf], _ document: PickleDocument, fileSize: Int, limits: TensorFileLimits
+    _ leaves: [PickleWalk.Leaf], fileSize: Int, limits: TensorFileLimits
   ) throws(TensorFileError) {
     var total = 0
     for leaf in leaves {
-      let shape: [Int]
-      let scalar: ScalarType
-      switch leaf {
-      case .tensor(let index):
-        shape = document.tensors[index].shape
-        scalar = document.storages[document.tensors[index].storage].scalar
-      case .array(let index):
-        guard let array = document.arrays[index] else {
-          throw TensorFileError(.pickleOperand, "numpy array without a state")
-        }
-        (shape, scalar) = (array.shape, array.scalar)
-      }
       // the element count is within its limit, so this product fits
-      let size = (shape.checkedProduct() ?? 0) * scalar.bitWidth / 8
+      let size = (leaf.shape.checkedProduct() ?? 0) * leaf.scalar.bitWidth / 8
       total += size
       guard size <= limits.arrayBytes, total <= fileSize + limits.expansion else {
         throw TensorFileError(
@@ -82,11 +70,8 @@ public enum PthReader {
   }
 
   private static func numpyArray(
-    _ array: PickledArray?, in pickle: Span<UInt8>, name: String
+    _ array: PickledArray, in pickle: Span<UInt8>, name: String
   ) throws(TensorFileError) -> TensorArray {
-    guard let array else {
-      throw TensorFileError(.pickleOperand, "numpy array without a state", at: .key(name))
-    }
     var data = pickle.copy(array.data.range)
     if array.isLatin1 {
       guard let decoded = latin1(data) else {

@@ -86,9 +86,8 @@ struct TorchRecords {
 
   /// The elements of `tensor`, whose storage has been checked.
   func array(
-    _ tensor: PickledTensor, _ document: PickleDocument, in bytes: Span<UInt8>
+    _ tensor: PickledTensor, _ storage: PickledStorage, in bytes: Span<UInt8>
   ) -> TensorArray {
-    let storage = document.storages[tensor.storage]
     let elements =
       switch storages[storage.key] {
       case .stored(let range): Self.elements(of: bytes.extracting(range), tensor, storage.scalar)

@@ -52,17 +52,13 @@ public enum Zstd {
         initialized = outcome == count ? count : 0
       }
     }
-    guard ZSTD_isError(outcome) == 0 else {
-      throw ZstdError(.frame, "zstd frame does not decompress: \(name(of: outcome))")
-    }
     guard outcome == count else {
-      throw ZstdError(.contentSize, "zstd frame holds \(outcome) bytes, expected \(count)")
+      let reason =
+        ZSTD_isError(outcome) == 0 ? "it holds \(outcome) bytes" : name(of: outcome)
+      throw ZstdError(.frame, "zstd frame does not decompress to \(count) bytes: \(reason)")
     }
     return bytes
   }
-
-  /// Version of libzstd, such as `1.5.4`.
-  public static var libraryVersion: String { unsafe String(cString: ZSTD_versionString()) }
 
   /// Longest input for the thorough level: beyond, it would take seconds for a few percent.
   private static let thoroughLimit = 1 << 20

@@ -51,10 +51,33 @@ import Testing
     let document = try SampleDocuments.all(seed: 2)[0]
     let id = try LeankFile.encode(document).file.contentID
     #expect(id.hex.count == 64)
+    #expect("\(id)" == id.hex)
     #expect(ContentID(hex: id.hex) == id)
     #expect(ContentID(hex: id.hex.uppercased()) == nil || id.hex == id.hex.uppercased())
     #expect(ContentID(hex: String(id.hex.dropLast())) == nil)
     #expect(ContentID(hex: id.hex + "00") == nil)
+  }
+
+  /// A rewrite carries unknown sections along if they are safe to copy and the mask is the same.
+  @Test func unknownSectionsInRewrites() throws {
+    let kept = try LeankFile(Fixtures.bytes("Vectors/v1/valid/unknown_safe_to_copy.leank"))
+    let left = try LeankFile(Fixtures.bytes("Vectors/v1/valid/unknown_ancillary.leank"))
+    var document = kept.document
+    document.deployment = .static
+    let same = try LeankFile.encode(document, replacing: kept).file
+    #expect(same.unknownSections == kept.unknownSections)
+    #expect(same.document == document)
+    #expect(try LeankFile.encode(left.document, replacing: left).file.unknownSections.isEmpty)
+    document.mask = try document.mask.closed
+    let changed = try LeankFile.encode(document, replacing: kept).file
+    #expect(document.mask != kept.document.mask && changed.unknownSections.isEmpty)
+  }
+
+  /// Errors name the file, and the place in it.
+  @Test func errorsNameTheFile() throws {
+    let error = #expect(throws: FormatError.self) { try LeankFile([1, 2, 3], path: "a\n.leank") }
+    #expect(error?.path == "a\n.leank")
+    #expect(error?.description.hasPrefix("a\\u{a}.leank: not a .leank file") == true)
   }
 
   /// What no file may hold is refused when it is written, with the code a reader would use.

@@ -49,8 +49,8 @@ enum SampleDocuments {
     { [try layer(2, 8, rotary: 8), try layer(2, 8, rotary: 8)] },
     { [try layer(3, 10, rotary: 4), try layer(1, 6, rotary: 0), try layer(2, 5, rotary: 4)] },
     { [try layer(2, 16, rotary: 8, .interleaved), try layer(2, 16, rotary: 0)] },
-    { try (0..<8).map { _ in try layer(4, 64, group: 4, rotary: 64) } },
-    { [try layer(1, 256, rotary: 256)] },
+    { try (0..<6).map { _ in try layer(2, 32, group: 4, rotary: 32) } },
+    { [try layer(1, 128, rotary: 128)] },
   ]
 
   /// Twenty documents that differ in geometry and in the sections they have.

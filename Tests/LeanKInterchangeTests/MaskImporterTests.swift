@@ -246,6 +246,41 @@ struct MaskImporterTests {
     #expect(throws: InterchangeError(code, "")) { try Self.npy(.u8, shape, bytes) }
   }
 
+  @Test func limitsOfAllLayersTogether() throws {
+    let many = (0...4096).map {
+      NamedTensor(name: "a\($0)", array: TensorArray(scalar: .u8, shape: [1, 1], bytes: [1]))
+    }
+    let layers = try NpzWriter.bytes(of: many)
+    #expect(throws: InterchangeError(.limit, "")) {
+      try MaskImporter.read(layers.span, as: .npz)
+    }
+    var limits = TensorFileLimits.standard
+    limits.elements = 3
+    let two = try NpzWriter.bytes(of: [
+      NamedTensor(name: "a0", array: Self.plane), NamedTensor(name: "a1", array: Self.plane),
+    ])
+    #expect(throws: InterchangeError(.limit, "")) {
+      try MaskImporter.read(two.span, as: .npz, limits: limits)
+    }
+    let header = SafetensorsHeader(layingOut: [("m", .u8, [1, 1, 1])], metadata: [:])
+    let file = header.encoded + [0]
+    limits.arrayBytes = 0
+    #expect(throws: InterchangeError(TensorFileError(.limit, ""))) {
+      try MaskImporter.read(file.span, as: .safetensors, limits: limits)
+    }
+    let large = TensorArray(
+      scalar: .u8, shape: [2, 4096, 4096], bytes: [UInt8](repeating: 0, count: 1 << 25))
+    let scores = try NpzWriter.bytes(of: [NamedTensor(name: "scores", array: large)])
+    #expect(throws: InterchangeError(.limit, "")) {
+      try MaskImporter.read(scores.span, as: .npz)
+    }
+  }
+
+  @Test func boolsMayBeScores() throws {
+    let bools = TensorArray(scalar: .bool, shape: [1, 1, 2], bytes: [0, 1])
+    #expect(try Self.read([("scores", bools)]).scores?.values == [0, 1])
+  }
+
   @Test func layersOfAnotherRank() {
     #expect(throws: InterchangeError(.shape, "")) {
       try Self.read([("a0", Self.cube), ("a1", Self.cube)])

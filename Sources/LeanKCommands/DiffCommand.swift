@@ -1,0 +1,108 @@
+import ArgumentParser
+import ByteIO
+import LeanKMask
+import LeanKReport
+
+/// `leank diff`
+struct DiffCommand: Subcommand {
+  static let configuration = CommandConfiguration(
+    commandName: "diff",
+    abstract: "Compare two masks, or the masks of two pruned checkpoints.",
+    discussion: """
+      Exit code 1 when geometry, kept channels, alignment, scores or deployment differ. Provenance
+      is shown, but makes no difference.
+
+      EXAMPLE
+        leank diff stage1.leank stage2.leank
+      """)
+
+  @Argument(help: "A mask, or the directory of a pruned checkpoint.")
+  var first: String
+
+  @Argument(help: "Another one.")
+  var second: String
+
+  @Flag(help: "Print every number as JSON.")
+  var json = false
+
+  func run(on console: Console) throws -> CInt {
+    let comparison = MaskComparison(
+      try document(first, on: console), try document(second, on: console))
+    if json {
+      try console.print(json: DiffReport(comparison))
+    } else {
+      let text = ComparisonText(comparison, first: first, second: second)
+      try console.print(text.lines.joined(separator: "\n"))
+    }
+    return comparison.isEqual ? LeankExit.success : LeankExit.difference
+  }
+
+  private func document(_ path: String, on console: Console) throws -> MaskDocument {
+    guard case .mask(let mask) = try InspectSource(path: path) else {
+      throw CommandError(.malformed, "\(escaped(path, limit: 4096)): a checkpoint without a mask")
+    }
+    mask.notes.forEach { console.warn($0) }
+    return mask.document
+  }
+}
+
+/// What `diff` found; the property names are the keys of `--json`.
+struct DiffReport: Encodable {
+  struct Overlap: Encodable {
+    var jaccard: Double
+    var both: Int
+    var onlyFirst: Int
+    var onlySecond: Int
+
+    init(_ agreement: Agreement) {
+      jaccard = agreement.jaccard
+      both = agreement.both
+      onlyFirst = agreement.onlyFirst
+      onlySecond = agreement.onlySecond
+    }
+  }
+
+  struct Head: Encodable {
+    var layer: Int
+    var head: Int
+    var firstCount: Int
+    var secondCount: Int
+    var overlap: Overlap
+  }
+
+  struct Change: Encodable {
+    var name: String
+    var first: String
+    var second: String
+
+    init(_ change: MaskComparison.RecordChange) {
+      name = change.name
+      first = change.first
+      second = change.second
+    }
+  }
+
+  var equal: Bool
+  var geometryMismatch: [String]
+  var mask: Overlap
+  var layers: [Overlap]
+  var frequencies: [Overlap]
+  var heads: [Head]
+  var records: [Change]
+  var remarks: [Change]
+
+  init(_ comparison: MaskComparison) {
+    equal = comparison.isEqual
+    geometryMismatch = comparison.geometryMismatch
+    mask = Overlap(comparison.overall)
+    layers = comparison.layers.map(Overlap.init)
+    frequencies = comparison.frequencies.map(Overlap.init)
+    heads = comparison.heads.map {
+      Head(
+        layer: $0.layer, head: $0.head, firstCount: $0.firstCount, secondCount: $0.secondCount,
+        overlap: Overlap($0.agreement))
+    }
+    records = comparison.records.map(Change.init)
+    remarks = comparison.remarks.map(Change.init)
+  }
+}

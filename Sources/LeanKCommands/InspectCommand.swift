@@ -1,0 +1,101 @@
+import ArgumentParser
+import ByteIO
+import LeanKFormat
+import LeanKMask
+import LeanKReport
+
+/// `leank inspect`
+struct InspectCommand: Subcommand {
+  static let configuration = CommandConfiguration(
+    commandName: "inspect",
+    abstract: "Show what a mask does, in numbers and pictures.",
+    discussion: """
+      Takes a mask in any format that leank reads, a checkpoint that leank convert made, or a plain
+      Hugging Face checkpoint, of which it says what a mask could do.
+
+      EXAMPLE
+        leank inspect mask.leank
+        leank inspect mask.leank --model Llama-3.1-8B --report report.html --context 131072
+        leank inspect mask.leank --layer 3 --head 5
+      """)
+
+  @Argument(help: "A mask, or the directory of a checkpoint.")
+  var path: String
+
+  @Option(help: "Checkpoint the mask is for: gives geometry, dtype and weight sizes.")
+  var model: String?
+
+  @Option(help: "Context length at which the cache is measured; may be repeated.")
+  var context: [Int] = []
+
+  @Option(help: "Show one layer, head by head.")
+  var layer: Int?
+
+  @Option(help: "With --layer: show one KV head.")
+  var head: Int?
+
+  @Option(help: "Write a picture of layers by heads and by channels (SVG).")
+  var heatmap: String?
+
+  @Option(help: "Write a page with everything on it (HTML, one file).")
+  var report: String?
+
+  @Flag(help: "Print every number as JSON.")
+  var json = false
+
+  func validate() throws {
+    guard context.allSatisfy({ (1...ReportSubject.contextLimit).contains($0) }) else {
+      throw ValidationError(
+        "--context is a number of tokens from 1 to \(ReportSubject.contextLimit)")
+    }
+    guard head == nil || layer != nil else { throw ValidationError("--head needs --layer") }
+  }
+
+  func run(on console: Console) throws -> CInt {
+    switch try InspectSource(path: path, model: model) {
+    case .checkpoint(let checkpoint):
+      guard layer == nil, heatmap == nil, report == nil else {
+        throw UsageError(
+          "\(escaped(path, limit: 4096)) is a checkpoint without a mask: --layer, --heatmap and --report "
+            + "need one")
+      }
+      let report = try CheckpointReport(checkpoint, contexts: context)
+      if json { try console.print(json: report) } else { try console.print(report.text) }
+    case .mask(let mask):
+      try show(mask, on: console)
+    }
+    return LeankExit.success
+  }
+
+  private func show(_ mask: InspectedMask, on console: Console) throws {
+    mask.notes.forEach { console.warn($0) }
+    let subject = ReportSubject(
+      mask.document, title: path, contentID: mask.file?.contentID.hex,
+      fileBytes: mask.file?.byteCount, facts: mask.facts, contexts: context)
+    if let heatmap { try write(HeatmapSVG(subject).text, to: heatmap) }
+    if let report { try write(HTMLReport(subject).text, to: report) }
+    if let layer {
+      guard let text = HeadText(subject, layer: layer, head: head) else {
+        throw UsageError(
+          "--layer \(layer)\(head.map { " --head \($0)" } ?? ""): the mask has "
+            + "\(subject.profile.layers.count) layers"
+            + (subject.profile.layers.indices.contains(layer)
+              ? ", this one \(subject.profile.layers[layer].counts.count) KV heads" : ""))
+      }
+      if json {
+        try console.print(json: ChannelReport(subject, layer: layer, head: head))
+      } else {
+        try console.print(text.lines.joined(separator: "\n"))
+      }
+    } else if json {
+      try console.print(json: InspectReport(subject, file: mask.file, layout: mask.layout))
+    } else {
+      let lines = SummaryText(subject, usesColor: console.usesColor).lines
+      try console.print(lines.joined(separator: "\n"))
+    }
+  }
+
+  private func write(_ text: String, to path: String) throws {
+    try writeFileAtomically(Array(text.utf8).span, to: path, replacing: true)
+  }
+}
