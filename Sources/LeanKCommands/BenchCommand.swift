@@ -60,6 +60,7 @@ struct BenchCommand: Subcommand {
     #if DEBUG
       console.warn("this is a debug build: its times say nothing")
       options.repetitions = 1
+      options.evictionBytes = 1 << 20
     #endif
     let benchmark = AttentionBenchmark(mask: channelMask, options: options)
     var bandwidth = benchmark.memoryBandwidth()
