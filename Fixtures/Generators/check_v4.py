@@ -1,16 +1,21 @@
 #!/usr/bin/env python3
 """Third route and the OLD config dialect: write config_v4.json (as transformers 4.x, i.e. nearly every checkpoint on the
 hub, spells it) and check that transformers 4.57 with it gives the reference logits.
-    PYTHONPATH=FOLDER_WITH_TRANSFORMERS_4 python check_v4.py
+    PYTHONPATH=FOLDER_WITH_TRANSFORMERS_4 python check_v4.py [--out models] [name ...]
 """
-import json, os, shutil, sys, tempfile
+import argparse
+import json, os, shutil, tempfile
 os.environ["HF_HUB_OFFLINE"] = "1"
 import torch, transformers
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, CONFIG_MAPPING
 assert transformers.__version__.startswith("4."), transformers.__version__
 transformers.logging.set_verbosity_error()
-out = os.path.join(os.path.dirname(os.path.abspath(__file__)), "models")
+ap = argparse.ArgumentParser()
+ap.add_argument("names", nargs="*")
+ap.add_argument("--out", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "models"))
+args = ap.parse_args()
+out = os.path.abspath(args.out)
 
 
 def to_v4(c):
@@ -39,7 +44,7 @@ def to_v4(c):
     return c
 
 
-for name in sys.argv[1:] or sorted(os.listdir(out)):
+for name in args.names or sorted(os.listdir(out)):
     d = f"{out}/{name}"
     if not os.path.isdir(d):
         continue

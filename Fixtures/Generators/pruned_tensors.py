@@ -13,7 +13,7 @@ import glob, hashlib, json, os, struct, sys, zlib
 import numpy as np
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Reference")
-NORMED = {"qwen3", "qwen3_moe", "gemma3_text", "olmo2", "exaone4", "cohere"}
+NORMED = {"qwen3", "qwen3_moe", "gemma3_text", "olmo2", "exaone4"}
 WIDTH = {"BF16": 2, "F16": 2, "F32": 4, "BOOL": 1}
 
 
@@ -27,13 +27,15 @@ def tensors(path):
             yield name, e["dtype"], data.reshape(e["shape"][0], -1), e["shape"]
 
 
-def block(kind, head, t, heads, kv):
+def block(kind, head, t, heads, kv, new):
     """Position of a head, counted in heads, inside its projection tensor."""
     group = heads // kv
     if t == "phi3":
         return {"q": head, "k": heads + head}[kind]
     if t == "gpt_neox":
         return 3 * head + "qk".index(kind)
+    if t == "falcon" and not new and kv == 1:  # multi-query: [Q heads, k, v]
+        return {"q": head, "k": heads}[kind]
     if t == "falcon":
         return head // group * (group + 2) + head % group if kind == "q" else head * (group + 2) + group
     return head
@@ -42,7 +44,9 @@ def block(kind, head, t, heads, kv):
 def model(folder):
     c = json.load(open(folder + "/config.json"))
     t, layers, heads = c["model_type"], c["num_hidden_layers"], c["num_attention_heads"]
-    kv = c.get("num_kv_heads") or c.get("num_key_value_heads") or heads
+    kv = c.get("num_key_value_heads") or heads
+    if t == "falcon":
+        kv = c["num_kv_heads"] if c["new_decoder_architecture"] else 1 if c["multi_query"] else heads
     dim = c.get("head_dim") or c["hidden_size"] // heads
     rope = c["rope_parameters"]
     width = int(dim * (rope.get("full_attention") or rope).get("partial_rotary_factor", 1.0))
@@ -52,7 +56,7 @@ def model(folder):
         if t == "smollm3" and not c["no_rope_layers"][i] or t == "cohere2" and c["layer_types"][i] != "sliding_attention":
             continue
         for ch in range(width):
-            partner = ch ^ 1 if t in ("glm4", "cohere2") else (ch + width // 2) % width
+            partner = ch ^ 1 if t in ("glm4", "cohere", "cohere2") else (ch + width // 2) % width
             closure[i, :, ch] |= mask[i, :, partner]
     result = {"rows": {}, "zeroed": {}}
     for path in sorted(glob.glob(folder + "/model*.safetensors")):
@@ -67,7 +71,7 @@ def model(folder):
             for kind in kinds:
                 for head in range(heads if kind == "q" else kv):
                     own = closure[layer, head // (heads // kv) if kind == "q" else head]
-                    first = block(kind, head, t, heads, kv) * dim
+                    first = block(kind, head, t, heads, kv, c.get("new_decoder_architecture")) * dim
                     keep[first:first + dim] = own
                     if kind == "k":
                         zero[first:first + dim] = ~own
@@ -80,7 +84,8 @@ def model(folder):
     for path in sorted(glob.glob(folder + "/model*.safetensors")):
         raw = open(path, "rb").read()
         digest.update(raw[:8 + struct.unpack("<Q", raw[:8])[0]])
-    entry = {layout: None if t in NORMED else found for layout, found in result.items()}
+    normed = t in NORMED or c.get("use_qk_norm") or c.get("qk_layernorm")
+    entry = {layout: None if normed else found for layout, found in result.items()}
     return {**entry, "source_digest": digest.hexdigest()}
 
 
