@@ -104,7 +104,7 @@ public final class CheckpointDirectory: Sendable {
   }
 
   /// The description of the dense model, every tensor it names being there in the shape it has to
-  /// have.
+  /// have. A quantised checkpoint fails with code `quantised` where it has not.
   public func describe() throws(CheckpointError) -> DescribedModel {
     let model = try DescribedModel(configuration: configuration, tensorNames: tensorNames)
     try check(model.shapes)
@@ -113,16 +113,19 @@ public final class CheckpointDirectory: Sendable {
 
   /// Fails on the first tensor, in byte order of names, that is missing or of another shape.
   func check(_ shapes: [String: [Int]]) throws(CheckpointError) {
-    let hint = configuration.isQuantised ? ", the checkpoint is quantised" : ""
+    let isQuantised = configuration.isQuantised
+    let hint =
+      isQuantised ? ": the checkpoint is quantised, and not in a form that can be read" : ""
     let names = shapes.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     for name in names {
       guard let found = tensor(name)?.info.shape else {
         throw CheckpointError(
-          .missingTensor, "tensor \(quoted(name)) is missing" + hint, in: path)
+          isQuantised ? .quantised : .missingTensor, "tensor \(quoted(name)) is missing" + hint,
+          in: path)
       }
       guard let expected = shapes[name], found == expected else {
         throw CheckpointError(
-          .tensorShape,
+          isQuantised ? .quantised : .tensorShape,
           "tensor \(quoted(name)): expected shape \(shapes[name] ?? []), found \(found)" + hint,
           in: path)
       }
