@@ -13,7 +13,7 @@ import glob, hashlib, json, os, struct, sys, zlib
 import numpy as np
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Reference")
-NORMED = {"qwen3", "qwen3_moe", "gemma3_text", "olmo2", "exaone4"}
+NORMED = {"qwen3", "qwen3_moe", "gemma3", "gemma3_text", "olmo2", "exaone4"}
 WIDTH = {"BF16": 2, "F16": 2, "F32": 4, "BOOL": 1}
 
 
@@ -43,6 +43,7 @@ def block(kind, head, t, heads, kv, new):
 
 def model(folder):
     c = json.load(open(folder + "/config.json"))
+    c = {**c, **c.get("text_config", {})}
     t, layers, heads = c["model_type"], c["num_hidden_layers"], c["num_attention_heads"]
     kv = c.get("num_key_value_heads") or heads
     if t == "falcon":
@@ -66,7 +67,9 @@ def model(folder):
             kinds = {"q_proj": "q", "k_proj": "k", "qkv_proj": "qk", "query_key_value": "qk"}.get(projection)
             if not kinds:
                 continue
-            layer = int(parts[2])
+            if "visual" in parts or "vision_tower" in parts:
+                continue
+            layer = int(parts[parts.index("layers" if "layers" in parts else "h") + 1])
             keep, zero = np.ones(shape[0], bool), np.zeros(shape[0], bool)
             for kind in kinds:
                 for head in range(heads if kind == "q" else kv):

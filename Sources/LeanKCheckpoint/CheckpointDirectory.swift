@@ -19,6 +19,8 @@ public final class CheckpointDirectory: Sendable {
   public let index: ShardIndex?
   /// What is odd but harmless, in sentences.
   public let warnings: [String]
+  /// Rows and columns that share a scale where scales are fine-grained.
+  let scaleBlock: (rows: Int, columns: Int)?
   private let configurationFile: PositionalFile
   private let indexFile: PositionalFile?
   private let shardByTensor: [String: Int]
@@ -64,6 +66,7 @@ public final class CheckpointDirectory: Sendable {
       ModelConfiguration.fileName, limit: ModelConfiguration.byteLimit)
     configuration = try ModelConfiguration(text, path: configurationFile.path)
     pruned = try PrunedConfiguration(of: configuration)
+    scaleBlock = try QuantisedWeights(of: configuration)?.block
 
     let hasIndex = try isThere(ShardIndex.fileName)
     let hasSingle = try isThere(Self.singleFile)

@@ -7,12 +7,9 @@ struct CompanionTensors {
   private let source: CheckpointDirectory
   /// In byte order, so that those with one prefix are neighbours.
   private let names: [String]
-  /// Rows and columns that share a scale where scales are fine-grained.
-  private let block: (rows: Int, columns: Int)?
 
-  init(of source: CheckpointDirectory) throws(CheckpointError) {
+  init(of source: CheckpointDirectory) {
     self.source = source
-    block = try QuantisedWeights(of: source.configuration)?.block
     names = source.tensorNames.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 
@@ -35,53 +32,27 @@ struct CompanionTensors {
       guard name != projection.weight, name != projection.bias,
         let companion = source.tensor(name)?.info
       else { continue }
-      switch role(of: companion, suffix: String(name.dropFirst(prefix.count)), weight) {
-      case .wholeTensor: break
-      case .perRow: if layout == .rows { slice(name, removed) }
-      case .perBlock(let rows):
-        guard layout == .rows else { break }
-        guard let blocks = removed.wholeBlocks(of: rows, in: weight.rows) else {
-          throw refusal(
-            companion,
-            "scales blocks of \(rows) rows, of which the mask removes a part",
-            layout)
-        }
-        slice(name, blocks)
-      case .unknown:
-        throw refusal(companion, "belongs to a projection that is to be sliced", layout)
+      let suffix = String(name.dropFirst(prefix.count))
+      if Self.isActivationScale(companion, suffix) { continue }
+      guard
+        let scale = WeightScale(
+          companion, suffix: suffix, of: weight, block: source.scaleBlock)
+      else { throw refusal(companion, "belongs to a projection that is to be sliced", layout) }
+      // A scale of all rows, or of rows that stay as zeros, stays.
+      guard layout == .rows, companion.shape.contains(where: { $0 != 1 }) else { continue }
+      guard let own = removed.wholeBlocks(of: scale.rowsPerScale, in: weight.rows) else {
+        throw refusal(
+          companion, "scales blocks of \(scale.rowsPerScale) rows, some of which go only in part",
+          layout)
       }
+      slice(name, own)
     }
   }
 
-  private enum Role {
-    case wholeTensor, perRow, unknown
-    case perBlock(rows: Int)
-  }
-
-  /// The scales of FP8 and INT8 weights that compressed-tensors, DeepSeek's form and vLLM write.
-  private func role(
-    of companion: TensorInfo, suffix: String, _ weight: TensorInfo
-  ) -> Role {
-    guard [.f8e4m3, .f8e5m2, .i8].contains(weight.scalar) else { return .unknown }
-    let isScalar = companion.shape.allSatisfy { $0 == 1 }
-    let isPerRow = companion.shape == [weight.rows] || companion.shape == [weight.rows, 1]
-    switch suffix {
-    case "input_scale", "activation_scale": return isScalar ? .wholeTensor : .unknown
-    case "weight_scale" where isScalar, "weight_scale_inv" where isScalar: return .wholeTensor
-    case "weight_scale" where isPerRow: return .perRow
-    case "weight_scale", "weight_scale_inv":
-      guard let block, let columns = weight.shape.last,
-        companion.shape == [
-          Self.blocks(weight.rows, of: block.rows), Self.blocks(columns, of: block.columns),
-        ]
-      else { return .unknown }
-      return .perBlock(rows: block.rows)
-    default: return .unknown
-    }
-  }
-
-  private static func blocks(_ count: Int, of size: Int) -> Int {
-    count / size + (count.isMultiple(of: size) ? 0 : 1)
+  /// The scale of what goes into a projection; it has nothing to do with its rows.
+  private static func isActivationScale(_ companion: TensorInfo, _ suffix: String) -> Bool {
+    (suffix == "input_scale" || suffix == "activation_scale")
+      && companion.shape.allSatisfy { $0 == 1 }
   }
 
   private func refusal(

@@ -124,7 +124,7 @@ public struct PruningPlan: Sendable {
           + "their channels, so none of their rows can be left out exactly: use --layout cache",
         in: source.path)
     }
-    let companions = try CompanionTensors(of: source)
+    let companions = CompanionTensors(of: source)
     var removed: [String: RowRanges] = [:]
     for (index, layer) in mask.layers.enumerated() {
       let attention = layers[index].attention

@@ -29,7 +29,7 @@ struct Reference: Sendable, CustomTestStringConvertible {
   /// Families that norm queries and keys.
   static let normed = all.filter {
     [
-      "qwen3", "qwen3_moe", "gemma3_text", "olmo2", "exaone4", "cohere", "stablelm_qkln",
+      "qwen3", "qwen3_moe", "gemma3", "gemma3_text", "olmo2", "exaone4", "cohere", "stablelm_qkln",
     ].contains($0.name)
   }
   static let plain = all.filter { reference in !normed.contains { $0.name == reference.name } }

@@ -108,6 +108,6 @@ struct FamilyTests {
 
   /// Models that normalise queries and keys.
   static let normed: Set = [
-    "qwen3", "qwen3_moe", "gemma3_text", "olmo2", "exaone4", "cohere", "stablelm_qkln",
+    "qwen3", "qwen3_moe", "gemma3", "gemma3_text", "olmo2", "exaone4", "cohere", "stablelm_qkln",
   ]
 }
