@@ -35,25 +35,19 @@ public final class OutputFile {
 
   /// Appends the bytes `range` of `source`, inside the kernel where that is possible.
   ///
-  /// Calls `onChunk` with the number of bytes after each chunk. Fails with `.changed` when the
-  /// source ends first.
-  public func copy<Failure: Error>(
-    _ range: Range<Int>, of source: PositionalFile, wrap: (FileError) -> Failure,
-    onChunk: (Int) throws(Failure) -> Void
-  ) throws(Failure) {
+  /// Calls `onChunk` with the number of bytes after each chunk, and stops when it returns false.
+  /// Fails with `.changed` when the source ends first.
+  public func copy(
+    _ range: Range<Int>, of source: PositionalFile, onChunk: (Int) -> Bool
+  ) throws(FileError) {
     var offset = range.lowerBound
     while offset < range.upperBound {
       let count = min(range.upperBound - offset, Self.chunkSize)
-      let copied: Int
-      do throws(FileError) {
-        copied = try copyChunk(offset, count, source)
-      } catch {
-        throw wrap(error)
-      }
+      let copied = try copyChunk(offset, count, source)
       offset += copied
       length += copied
       startWriteback()
-      try onChunk(copied)
+      guard onChunk(copied) else { return }
     }
   }
 

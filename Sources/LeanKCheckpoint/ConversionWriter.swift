@@ -128,10 +128,14 @@ final class ConversionWriter {
   private func copy(
     _ range: Range<Int>, of source: PositionalFile, to file: OutputFile
   ) throws(CheckpointError) {
-    try file.copy(range, of: source, wrap: { CheckpointError($0) }) {
-      count throws(CheckpointError) in
-      try advance(count)
-    }
+    var isStopped = false
+    try lifting(
+      try file.copy(range, of: source) { count in
+        note(count)
+        isStopped = observer.shouldStop()
+        return !isStopped
+      })
+    if isStopped { throw interruption }
   }
 
   private func copy(_ other: PositionalFile, to name: String) throws(CheckpointError) {
@@ -153,14 +157,21 @@ final class ConversionWriter {
   }
 
   private func advance(_ count: Int) throws(CheckpointError) {
-    done += count
-    observer.progress(done, total)
+    note(count)
     try checkStop()
   }
 
+  private func note(_ count: Int) {
+    done += count
+    observer.progress(done, total)
+  }
+
   private func checkStop() throws(CheckpointError) {
-    guard observer.shouldStop() else { return }
-    throw CheckpointError(.interrupted, "interrupted, nothing was written", in: conversion.output)
+    if observer.shouldStop() { throw interruption }
+  }
+
+  private var interruption: CheckpointError {
+    CheckpointError(.interrupted, "interrupted, nothing was written", in: conversion.output)
   }
 
   // MARK: - After writing

@@ -25,7 +25,7 @@ struct LeankCommand: ParsableCommand {
     version: leankVersion,
     subcommands: [
       ConvertCommand.self, VerifyCommand.self, InspectCommand.self, DiffCommand.self,
-      ImportCommand.self, ExportCommand.self, MaskCommand.self,
+      ImportCommand.self, ExportCommand.self, MaskCommand.self, BenchCommand.self,
     ]
   )
 }

@@ -1,7 +1,8 @@
 import CKernels
 import TensorFiles
 
-/// The loops of CKernels behind bounds checks. The only importer of CKernels.
+/// The loops of CKernels behind bounds checks. Here and in `Kernels+DecodeAttention.swift` are the only
+/// importers of CKernels.
 struct Kernels: Sendable {
   /// Type of stored elements that the loops can read.
   enum Element: Sendable, Hashable {
@@ -22,7 +23,7 @@ struct Kernels: Sendable {
     /// Bytes of one element.
     var width: Int { self == .f32 ? 4 : 2 }
 
-    fileprivate var code: leank_element {
+    var code: leank_element {
       switch self {
       case .f32: leank_f32
       case .bf16: leank_bf16
@@ -31,7 +32,7 @@ struct Kernels: Sendable {
     }
   }
 
-  private let level: CInt
+  let level: CInt
 
   /// The loops of instruction set `level`, 0 being the baseline; nil where this machine has none.
   init?(level: Int) {

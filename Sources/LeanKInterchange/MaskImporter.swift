@@ -18,7 +18,7 @@ public import TensorFiles
 /// otherwise. A table [layers, kv_heads * head_dim] needs the geometry of a model.
 public enum MaskImporter {
   /// Most channels with scores; without, `TensorFileLimits.elements` is the limit.
-  static let scoreLimit = 1 << 24
+  static let scoreLimit = 16_000_000
   static let layerLimit = 4096
   static let headLimit = 4096
   static let widthLimit = 4096

@@ -67,7 +67,7 @@ struct HeatmapFigure {
     let share = shares[row * columns + column]
     guard !share.isNaN else { return nil }
     if ramp == .kept, share <= 0 { return 0 }
-    return min(Palette.steps, 1 + Int(max(0, share) * Double(Palette.steps)))
+    return Self.level(of: share)
   }
 
   /// The elements of the picture, its upper left corner at 0, 0.
@@ -154,26 +154,40 @@ struct HeatmapFigure {
     return markup
   }
 
-  /// The colours, from nothing to all.
-  static func legend(_ ramp: Ramp, x: Double, y: Double, from: String, to: String) -> String {
+  /// The colours, from `from` to `to`, in a line from 0, 0 on.
+  static func legend(_ ramp: Ramp, from: String, to: String) -> String {
     var markup = "<g class=\"cells\">"
-    var position = x
-    if ramp == .kept {
-      markup += "<rect class=\"k0\" x=\"\(Markup.number(x))\" y=\"\(Markup.number(y))\""
-      markup += " width=\"14\" height=\"10\"/>"
-      markup += "<text x=\"\(Markup.number(x + 18))\" y=\"\(Markup.number(y + 9.5))\">none</text>"
-      position += 56
-    }
-    markup +=
-      "<text x=\"\(Markup.number(position))\" y=\"\(Markup.number(y + 9.5))\">\(from)</text>"
-    position += Double(from.count) * 6.6 + 8
+    var x = 0.0
+    if ramp == .kept { markup += swatch("k0", "none", at: &x) }
+    markup += "<text x=\"\(Markup.number(x))\" y=\"9.5\">\(from)</text>"
+    x += Double(from.count) * 6.6 + 8
     for step in 1...Palette.steps {
-      markup += "<rect class=\"\(ramp.rawValue)\(step)\" x=\"\(Markup.number(position))\""
-      markup += " y=\"\(Markup.number(y))\" width=\"10\" height=\"10\"/>"
-      position += 10
+      markup += "<rect class=\"\(ramp.rawValue)\(step)\" x=\"\(Markup.number(x))\""
+      markup += " width=\"10\" height=\"10\"/>"
+      x += 10
     }
-    markup +=
-      "<text x=\"\(Markup.number(position + 5))\" y=\"\(Markup.number(y + 9.5))\">\(to)</text>"
-    return markup + "</g>"
+    return markup + "<text x=\"\(Markup.number(x + 5))\" y=\"9.5\">\(to)</text></g>"
+  }
+
+  /// The two colours of a mask's own picture.
+  static var keptLegend: String {
+    var x = 0.0
+    let kept = swatch("k\(level(of: keptShare))", "kept", at: &x)
+    return "<g class=\"cells\">" + kept + swatch("k0", "pruned", at: &x) + "</g>"
+  }
+
+  /// The share that a kept channel is drawn with.
+  static let keptShare = 0.7
+
+  private static func swatch(_ style: String, _ name: String, at x: inout Double) -> String {
+    let markup =
+      "<rect class=\"\(style)\" x=\"\(Markup.number(x))\" width=\"14\" height=\"10\"/>"
+      + "<text x=\"\(Markup.number(x + 18))\" y=\"9.5\">\(name)</text>"
+    x += 18 + Double(name.count) * 6.6 + 12
+    return markup
+  }
+
+  private static func level(of share: Double) -> Int {
+    min(Palette.steps, 1 + Int(max(0, share) * Double(Palette.steps)))
   }
 }

@@ -32,7 +32,8 @@ public struct HeatmapSVG: Sendable {
     svg += "<text class=\"name\" y=\"24\" style=\"font-size:15px\">\(name)</text>"
     svg += "<text y=\"43\">keeps \(Formatting.percent(statistics.keptRatio)) of K channels; "
     svg += "\(statistics.emptyHeads) of \(statistics.heads) heads empty</text>"
-    svg += HeatmapFigure.legend(.kept, x: 0, y: 52, from: "few", to: "all")
+    svg += "<g transform=\"translate(0 52)\">"
+    svg += HeatmapFigure.legend(.kept, from: "few", to: "all") + "</g>"
     svg += panel(heads, title: "", at: first, figures.headText)
     svg += panel(
       channels, title: "share of a layer's heads that keep a channel", at: second,

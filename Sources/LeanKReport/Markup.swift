@@ -2,11 +2,16 @@ import ByteIO
 
 /// Helpers for XML, of which the HTML written here is a subset too.
 enum Markup {
-  /// `text` as character data or an attribute's value, control characters made visible.
+  /// `text` as character data or an attribute's value, control characters made visible and percent
+  /// signs tied to their numbers.
   static func text(_ text: String, limit: Int = 4096) -> String {
     var result = ""
+    var wasSpace = false
     for scalar in escaped(text, limit: limit).unicodeScalars {
+      if wasSpace { result += scalar == "%" ? "\u{A0}" : " " }
+      wasSpace = scalar == " "
       switch scalar {
+      case " ": break
       case "&": result += "&amp;"
       case "<": result += "&lt;"
       case ">": result += "&gt;"
@@ -15,7 +20,7 @@ enum Markup {
       default: result.unicodeScalars.append(scalar)
       }
     }
-    return result
+    return wasSpace ? result + " " : result
   }
 
   /// `text` as a JSON string that may stand inside an HTML script element.

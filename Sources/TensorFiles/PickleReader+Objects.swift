@@ -3,9 +3,10 @@ import ByteIO
 /// What the allowed names mean: each call is matched against the one form that torch or numpy
 /// writes, and becomes data.
 extension PickleReader {
-  /// The text of a string value; nil for other values and for strings over the limit.
+  /// The text of a string value; nil for other values and for strings that are longer than any name
+  /// that torch and numpy give.
   func text(_ value: PickleValue, _ bytes: Span<UInt8>) -> String? {
-    guard case .string(let slice) = value, slice.count <= limits.pickleString else { return nil }
+    guard case .string(let slice) = value, slice.count <= 255 else { return nil }
     return String(decoding: bytes.copy(slice.range), as: UTF8.self)
   }
 
@@ -18,6 +19,7 @@ extension PickleReader {
   mutating func storage(
     _ identifier: PickleValue, _ bytes: Span<UInt8>
   ) throws(TensorFileError) -> PickleValue {
+    try countObject()
     guard let parts = items(identifier), parts.count == 5, text(parts[0], bytes) == "storage",
       case .global(.storageType(let scalar)) = parts[1], let key = text(parts[2], bytes),
       let location = text(parts[3], bytes), case .integer(let count) = parts[4], count >= 0
@@ -46,6 +48,7 @@ extension PickleReader {
   mutating func call(
     _ callee: PickleValue, _ arguments: PickleValue, _ bytes: Span<UInt8>
   ) throws(TensorFileError) -> PickleValue {
+    try countObject()
     guard case .global(let global) = callee, let arguments = items(arguments) else {
       throw error(.pickleOperand, "pickle calls something that is no function")
     }

@@ -10,6 +10,8 @@ struct PickleReader {
   var storageIndices: [String: Int] = [:]
   var numpyTypes: [PickledType] = []
   var orderedDictionaries: Set<Int> = []
+  /// Objects made so far: tensors, arrays, types and references to storages.
+  private var objectCount = 0
   /// Offset of the opcode being read.
   var place = 0
   private var cursor = ByteCursor()
@@ -205,6 +207,14 @@ extension PickleReader {
     itemCount += count
     guard itemCount <= limits.pickleValues else {
       throw error(.limit, "more than \(limits.pickleValues) values in the pickle's containers")
+    }
+  }
+
+  /// Counts an object that costs more than the value on the stack.
+  mutating func countObject() throws(TensorFileError) {
+    objectCount += 1
+    guard objectCount <= 4 * limits.tensors else {
+      throw error(.limit, "more than \(4 * limits.tensors) tensors and parts of them in the pickle")
     }
   }
 

@@ -25,7 +25,6 @@ struct PickleWalk {
   private(set) var leaves: [(name: String, leaf: Leaf)] = []
   private let limits: TensorFileLimits
   private var names: Set<String> = []
-  private var nameBytes = 0
   private var visited = 0
 
   private struct Frame {
@@ -102,12 +101,11 @@ struct PickleWalk {
   }
 
   private mutating func note(_ leaf: Leaf, _ path: String) throws(TensorFileError) {
+    guard leaves.count < limits.tensors else {
+      throw TensorFileError(.limit, "more than \(limits.tensors) tensors")
+    }
     guard names.insert(path).inserted else {
       throw TensorFileError(.duplicateName, "two tensors have one path", at: .key(path))
-    }
-    nameBytes += path.utf8.count
-    guard names.count <= limits.zipMembers, nameBytes <= limits.expansion / 2 else {
-      throw TensorFileError(.limit, "more than \(limits.zipMembers) tensors, or names too long")
     }
     leaves.append((path, leaf))
   }

@@ -16,8 +16,10 @@ public struct TensorFileLimits: Sendable, Hashable {
   public var npyHeader = 10_000
   public var zipMembers = 10_000
   public var zipName = 4096
+  /// Tensors and arrays of a pickle; calls and references to storages may be four times as many.
+  public var tensors = 10_000
   /// Bytes of the path to a tensor in a pickle.
-  public var tensorName = 4096
+  public var tensorName = 1024
   public var pickleBytes = 16 << 20
   public var pickleOpcodes = 5_000_000
   /// Values on the stack, in the memo, and inside containers: a million each.

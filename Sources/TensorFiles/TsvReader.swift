@@ -71,13 +71,16 @@ public enum TsvReader {
     _ cells: Range<Int>, in bytes: Span<UInt8>, number: Int, into values: inout [UInt8],
     limits: TensorFileLimits
   ) throws(TensorFileError) -> Int {
+    // cells of a few characters become eight bytes each
+    let room = bytes.count + limits.expansion
     var column = 0
     var start = cells.lowerBound
     while true {
       column += 1
       let place = TensorFileError.Location.line(number, column: column)
-      guard column <= limits.tableColumns else {
-        throw TensorFileError(.limit, "more than \(limits.tableColumns) columns", at: place)
+      guard column <= limits.tableColumns, values.count < room else {
+        throw TensorFileError(
+          .limit, "more than \(limits.tableColumns) columns, or than \(room / 8) cells", at: place)
       }
       var end = start
       while end < cells.upperBound, bytes[end] != tab { end += 1 }

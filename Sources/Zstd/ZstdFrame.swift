@@ -49,11 +49,9 @@ public struct ZstdFrame: Sendable, Hashable {
     default: size = cursor.uint64(in: bytes)
     }
     guard let size else { throw Self.ended(at: cursor) }
-    guard let contentSize = Int(exactly: size) else {
-      throw ZstdError(.contentSize, "zstd frame claims \(size) bytes", at: .byte(5))
-    }
+    // what exceeds Int exceeds every limit as well
+    contentSize = Int(clamping: size)
     windowSize = window ?? contentSize
-    self.contentSize = contentSize
     guard windowSize <= Self.windowLimit else {
       throw ZstdError(
         .window, "zstd window of \(windowSize) bytes, the limit is \(Self.windowLimit)",

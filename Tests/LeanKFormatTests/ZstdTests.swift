@@ -51,7 +51,8 @@ import Zstd
       (magic + [0x24, 1, 0x09, 0, 0, 0, 1, 2, 3], .frame),  // cut checksum
       (magic + [0x24, 1, 0x01, 0, 0x80, 0, 0, 0, 0, 0], .frame),  // block above 128 KiB
       (magic + [0xA4, 0, 0, 0x80, 0, 0, 0, 0, 1, 0, 0, 0, 0], .frame),
-      (magic + [0xE4, 1, 0, 0, 0, 0, 0, 0, 0x80, 1, 0, 0, 0, 0, 0, 0], .contentSize),
+      (magic + [0xE4, 1, 0, 0, 0, 0, 0, 0, 0x80, 1, 0, 0, 0, 0, 0, 0], .window),
+      (magic + [0xC4, 0, 1, 0, 0, 0, 0, 0, 0, 0x80, 1, 0, 0, 0, 0, 0, 0], .contentSize),
       (magic + [0x24, 2, 0x09, 0, 0, 7, 0, 0, 0, 0], .contentSize),  // two bytes in a block of one
       (magic + [0xA4, 1, 0, 0x80, 0, 1, 0, 0, 0, 0, 0, 0], .window),
       (magic + [0x44, 0x69, 0, 0, 1, 0, 0, 0, 0, 0, 0], .window),  // 9 MiB

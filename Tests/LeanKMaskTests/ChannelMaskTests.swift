@@ -21,6 +21,11 @@ struct ChannelMaskTests {
     var cleared = set
     for channel in members { cleared[channel] = false }
     #expect(cleared == ChannelSet(width: width))
+    var words = [UInt64](repeating: 0, count: (width + 63) / 64)
+    for channel in members { words[channel / 64] |= 1 << UInt64(channel % 64) }
+    #expect(ChannelSet(width: width, words: words) == set)
+    let ones = words.map { _ in UInt64.max }
+    #expect(ChannelSet(width: width, words: ones) == ChannelSet.full(width: width))
   }
 
   @Test("half pairs are (j, j + r/2), interleaved ones (2j, 2j + 1), none past the rotary width")
@@ -32,6 +37,7 @@ struct ChannelMaskTests {
     #expect((0..<8).map { interleaved.partner(of: $0) } == [1, 0, 3, 2, 5, 4, nil, nil])
     #expect((0..<8).map { interleaved.frequencyIndex(of: $0) } == [0, 0, 1, 1, 2, 2, nil, nil])
     #expect(RotaryGeometry.none.partner(of: 0) == nil)
+    #expect(try RotaryGeometry(width: 0, pairing: .interleaved) == .none)
   }
 
   @Test("closure adds partners and nothing else")

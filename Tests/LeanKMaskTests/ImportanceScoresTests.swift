@@ -41,7 +41,9 @@ struct ImportanceScoresTests {
     #expect(code("x", .f16, [0x7C01]) == .scores)
     #expect(code("x", .bf16, [0x7FC0]) == .scores)
     #expect(code("x", .f16, [0x1_0000]) == .scores)
-    #expect(code("", .f32, [0]) == .scores)
+    for kind in ["", "two words", "é", "tab\t", String(repeating: "k", count: 256)] {
+      #expect(code(kind, .f32, [0]) == .scores)
+    }
     #expect(code(ImportanceScores.alphaKind, .f32, [Float(1.0001).bitPattern]) == .scores)
     #expect(code(ImportanceScores.alphaKind, .f32, [Float(-0.5).bitPattern]) == .scores)
     #expect(code(ImportanceScores.alphaKind, .f32, [Float(1).bitPattern, 0]) == nil)

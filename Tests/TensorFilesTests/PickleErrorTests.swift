@@ -102,7 +102,8 @@ struct PickleErrorTests {
       limits: Self.limits { $0.tensorName = 3 })
     Self.expect(
       .limit, start.op("](").tensor().tensor().tensor().op("e"),
-      limits: Self.limits { $0.zipMembers = 2 })
+      limits: Self.limits { $0.tensors = 2 })
+    Self.expect(.limit, start.tensor(), limits: Self.limits { $0.tensors = 0 })
     Self.expect(.limit, start.tensor(), limits: Self.limits { $0.elements = 3 })
     Self.expect(.limit, start.tensor(), limits: Self.limits { $0.arrayBytes = 15 })
   }

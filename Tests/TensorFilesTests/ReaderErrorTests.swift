@@ -134,6 +134,15 @@ struct ReaderErrorTests {
     }
   }
 
+  @Test func tableTakesMoreThanTheFileMayGrowTo() {
+    var limits = TensorFileLimits.standard
+    limits.expansion = -7
+    let file = Array("0\t1\t1\n".utf8)
+    #expect(throws: TensorFileError(.limit, "")) {
+      try TsvReader.read(file.span, limits: limits)
+    }
+  }
+
   @Test(arguments: [("+0.5", 0.5), (".5", 0.5), ("1.", 1), ("-0", -0.0), ("1E-02", 0.01)])
   func tableNumbers(text: String, value: Double) throws {
     let file = Array(text.utf8)

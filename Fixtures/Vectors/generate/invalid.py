@@ -315,6 +315,8 @@ def frames(add):
         with_frame(frame(raw, descriptor=0x84, window=b"\x69", size=struct.pack("<I", 32))))
     add("zstd_window_largest", "limit", "the largest window",
         with_frame(frame(raw, descriptor=0x84, window=b"\xff", size=struct.pack("<I", 32))))
+    add("zstd_single_segment_largest", "limit", "a single segment of 2^64 - 1 bytes",
+        with_frame(frame(raw, block(1, 32, b"\xff", True), descriptor=0xE4, size=b"\xff" * 8)))
     content = bytes(9 << 20)
     file = small(unknown=[compressed(Section("NOTE", content, flags=2), frame(content))]).file()
     add("zstd_single_segment_above_limit", "limit", "a single segment of 9 MiB", file.build())

@@ -36,4 +36,6 @@ float leank_exp_sum(int level, float *x, size_t count, float shift);
 // gate[i] = gate[i] * sigmoid(gate[i]) * up[i].
 void leank_silu_product(int level, float *gate, const float *up, size_t count);
 
+#include "decode_attention.h"
+
 #endif

@@ -1,0 +1,27 @@
+import FuzzSupport
+import TensorFiles
+
+@_cdecl("tsv_main")
+public func start(
+  _ count: CInt, _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
+) -> CInt {
+  fuzz(count, arguments, test)
+}
+
+/// What is read is written and read again equal, but for the sign of zero.
+@_cdecl("LLVMFuzzerTestOneInput")
+public func test(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
+  let bytes = array(start, count)
+  if let table = try? TsvReader.read(bytes.span) {
+    guard let file = try? TsvWriter.bytes(of: table) else {
+      fatalError("read but not written")
+    }
+    guard let again = try? TsvReader.read(file.span), again.shape == table.shape else {
+      fatalError("read again differently")
+    }
+    for (old, new) in zip(table.bytes, again.bytes) {
+      precondition(old == new || (old == 0x80 && new == 0), "another value")
+    }
+  }
+  return 0
+}

@@ -1,0 +1,115 @@
+public import LeanKMask
+
+/// Measures decode attention for the geometry of a mask, pruned beside dense, layer by layer.
+///
+/// Before each measurement a buffer of `bufferSize` bytes is read, so that nothing of keys and values
+/// is found in the processor's caches, as in a decoder, where the weights pass in between.
+public struct AttentionBenchmark: Sendable {
+  private let mask: ChannelMask
+  private let options: BenchmarkOptions
+  private let attention: DecodeAttention
+  private let buffer: [Float]
+  private let clock = ContinuousClock()
+
+  /// Bytes, several times the largest caches of processors.
+  public static let bufferSize = 1 << 29
+
+  public init(mask: ChannelMask, options: BenchmarkOptions) {
+    self.mask = mask
+    self.options = options
+    attention = DecodeAttention(threads: options.threads)
+    buffer = [Float](repeating: 1, count: Self.bufferSize / 4)
+  }
+
+  /// Bytes of memory that a benchmark of `mask` takes, nil past Int's range: the buffer, and a
+  /// layer dense, windowed and static.
+  public static func memory(
+    mask: ChannelMask, element: CacheElement, window: AttentionWindow, context: Int
+  ) -> Int? {
+    let channels = mask.layers.map { $0.geometry.channels }.max() ?? 0
+    let (row, rowOverflow) = (3 * 2 * element.size).multipliedReportingOverflow(by: channels)
+    let (tokens, tokenOverflow) = context.addingReportingOverflow(
+      window.sink + window.recent + window.accumulate)
+    let (caches, overflow) = tokens.multipliedReportingOverflow(by: row)
+    let (total, totalOverflow) = caches.addingReportingOverflow(bufferSize)
+    return rowOverflow || tokenOverflow || overflow || totalOverflow ? nil : total
+  }
+
+  /// What memory delivers to a stream of reads by as many threads, in 10^9 bytes a second: the best
+  /// of several runs.
+  public func memoryBandwidth() -> Double {
+    var fastest = Double.infinity
+    for _ in 0..<4 * options.repetitions {
+      let start = clock.now
+      readBuffer()
+      fastest = min(fastest, start.duration(to: clock.now) / .seconds(1))
+    }
+    return Double(Self.bufferSize) / fastest / 1e9
+  }
+
+  /// Windowed and static at `context` tokens, at least 1. `progress` is told layers done.
+  public func results(
+    context: Int, progress: (Int) -> Void = { _ in }
+  ) -> [BenchmarkResult] {
+    var windowed = BenchmarkResult(context: context, mode: .windowed)
+    var unwindowed = BenchmarkResult(context: context, mode: .static)
+    var dense: (geometry: LayerGeometry, layer: BenchmarkLayer)?
+    for (index, layer) in mask.layers.enumerated() {
+      let geometry = layer.geometry
+      func make(_ kept: [ChannelSet], _ mode: DeploymentHints) -> BenchmarkLayer {
+        BenchmarkLayer(
+          kept: kept, context: context, mode: mode, queryHeads: options.queryHeads(of: geometry),
+          element: options.element)
+      }
+      let whole: BenchmarkLayer
+      if let dense, dense.geometry == geometry {
+        whole = dense.layer
+      } else {
+        dense = nil  // gives its memory back first
+        whole = make(layer.heads.map { .full(width: $0.width) }, .static)
+        dense = (geometry, whole)
+      }
+      let layers = [
+        whole, make(layer.heads, .windowed(options.window)), make(layer.heads, .static),
+      ]
+      let seconds = fastest(layers)
+      windowed.add(dense: layers[0], seconds[0], pruned: layers[1], seconds[1])
+      unwindowed.add(dense: layers[0], seconds[0], pruned: layers[2], seconds[2])
+      progress(index + 1)
+    }
+    return [windowed, unwindowed]
+  }
+
+  /// Each one's fastest run; they take turns, so that a disturbance meets all of them.
+  private func fastest(_ layers: [BenchmarkLayer]) -> [Double] {
+    var fastest = [Double](repeating: .infinity, count: layers.count)
+    for _ in 0..<options.repetitions {
+      for index in layers.indices {
+        readBuffer()
+        fastest[index] = min(fastest[index], layers[index].time(attention, clock))
+      }
+    }
+    return fastest
+  }
+
+  private func readBuffer() {
+    let parts = options.threads * 8
+    let size = buffer.count / parts
+    let sums = concurrentMap(parts, threads: options.threads) { part in
+      let end = part == parts - 1 ? buffer.count : (part + 1) * size
+      return Kernels.best.readStream(buffer.span.extracting(part * size..<end))
+    }
+    precondition(sums.allSatisfy { $0 > 0 }, "the buffer holds ones")
+  }
+}
+
+extension BenchmarkResult {
+  fileprivate mutating func add(
+    dense: BenchmarkLayer, _ denseTime: Double, pruned: BenchmarkLayer, _ prunedTime: Double
+  ) {
+    denseSeconds += denseTime
+    denseBytes += dense.bytes
+    prunedSeconds += prunedTime
+    prunedBytes += pruned.bytes
+  }
+}

@@ -1,0 +1,97 @@
+/// Axes and marks of the report's charts: one column a category, left to right.
+struct ChartFigure {
+  static let width = 440.0
+  static let height = 250.0
+  static let plot = (x: 66.0, y: 16.0, width: 366.0, height: 186.0)
+
+  let columns: Int
+  /// Value at the top of the plot; above 0.
+  let maximum: Double
+  private(set) var content = ""
+
+  /// Draws the frame: lines at a few round values, and names of axes.
+  init(
+    columns: Int, maximum: Double, xName: String, xLabels: [(column: Double, text: String)],
+    yLabel: (Double) -> String
+  ) {
+    self.columns = columns
+    let ticks = Self.ticks(to: maximum)
+    self.maximum = max(maximum, ticks.last ?? maximum, .leastNormalMagnitude)
+    let plot = Self.plot
+    for tick in ticks {
+      let y = Markup.number(self.y(tick))
+      content +=
+        "<path class=\"axis\" d=\"M\(Markup.number(plot.x)) \(y)h\(Markup.number(plot.width))\"/>"
+      content += "<text class=\"end\" x=\"\(Markup.number(plot.x - 6))\""
+      content += " y=\"\(Markup.number(self.y(tick) + 4))\">\(yLabel(tick))</text>"
+    }
+    for label in xLabels {
+      content += "<text class=\"mid\" x=\"\(Markup.number(x(label.column)))\""
+      content +=
+        " y=\"\(Markup.number(plot.y + plot.height + 17))\">\(Markup.text(label.text))</text>"
+    }
+    content += "<text class=\"name mid\" x=\"\(Markup.number(plot.x + plot.width / 2))\""
+    content += " y=\"\(Markup.number(plot.y + plot.height + 38))\">\(Markup.text(xName))</text>"
+  }
+
+  /// Middle of a column, counted from 0.
+  func x(_ column: Double) -> Double {
+    Self.plot.x + (column + 0.5) / Double(max(1, columns)) * Self.plot.width
+  }
+
+  func y(_ value: Double) -> Double {
+    Self.plot.y + Self.plot.height * (1 - value / maximum)
+  }
+
+  /// A bar in each column from `base` to `base + values`, of a style class.
+  mutating func addBars(_ values: [Double], over base: [Double]? = nil, style: String) {
+    let slot = Self.plot.width / Double(max(1, columns))
+    let bar = slot > 4 ? slot - min(3, slot * 0.25) : slot
+    content += "<g class=\"bar \(style)\">"
+    for (column, value) in values.enumerated() where value > 0 {
+      let bottom = base?[column] ?? 0
+      let top = y(bottom + value)
+      content +=
+        "<rect x=\"\(Markup.number(x(Double(column)) - bar / 2))\" y=\"\(Markup.number(top))\""
+      content += " width=\"\(Markup.number(bar))\""
+      content += " height=\"\(Markup.number(max(0.5, y(bottom) - top)))\"/>"
+    }
+    content += "</g>"
+  }
+
+  /// A line through one value a column.
+  mutating func addCurve(_ values: [Double], style: String) {
+    let points = values.enumerated().map { column, value in
+      "\(Markup.number(x(Double(column)))) \(Markup.number(y(value)))"
+    }
+    content +=
+      "<path class=\"curve \(style)\" style=\"fill:none\" d=\"M\(points.joined(separator: "L"))\"/>"
+    for (column, value) in values.enumerated() {
+      content += "<circle class=\"\(style)\" r=\"2.5\" cx=\"\(Markup.number(x(Double(column))))\""
+      content += " cy=\"\(Markup.number(y(value)))\"/>"
+    }
+  }
+
+  /// A dashed vertical line at a fraction of the plot's width, with its name beside it.
+  mutating func addMark(at fraction: Double, name: String) {
+    let plot = Self.plot
+    let x = plot.x + min(1, max(0, fraction)) * plot.width
+    content += "<path class=\"mark\" d=\"M\(Markup.number(x)) \(Markup.number(plot.y))"
+    content += "v\(Markup.number(plot.height))\"/>"
+    let isLeft = fraction > 0.55
+    content +=
+      "<text class=\"name\(isLeft ? " end" : "")\" x=\"\(Markup.number(x + (isLeft ? -6 : 6)))\""
+    content += " y=\"\(Markup.number(plot.y + 11))\">\(Markup.text(name))</text>"
+  }
+
+  /// Four to seven round values from 0 to at least `maximum`.
+  private static func ticks(to maximum: Double) -> [Double] {
+    guard maximum > 0, maximum.isFinite else { return [0, 1] }
+    var unit = 1.0
+    while unit * 10 <= maximum { unit *= 10 }
+    while unit > maximum { unit /= 10 }
+    let step = [0.2, 0.5, 1, 2].map { $0 * unit }.first { maximum / $0 <= 6 } ?? 2 * unit
+    let count = Int((maximum / step).rounded(.up))
+    return (0...max(1, count)).map { Double($0) * step }
+  }
+}
