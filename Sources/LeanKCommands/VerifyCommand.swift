@@ -106,6 +106,7 @@ struct VerifyCommand: Subcommand {
     let subject = try VerifySubject(pruned: pruned, mask: mask, dense: source)
     subject.notes.forEach { console.warn($0) }
 
+    if !structureOnly { try requireReadable([source, subject.checkpoint].compactMap(\.self)) }
     var report = VerifyReport()
     if let checkpoint = subject.checkpoint {
       let progress = ProgressBar(console: console, isShown: !json, label: "comparing")
@@ -123,6 +124,31 @@ struct VerifyCommand: Subcommand {
     report.seconds = start.duration(to: clock.now) / .seconds(1)
     if json { try console.print(json: report) } else { try console.print(report.text) }
     return report.passed ? LeankExit.success : LeankExit.difference
+  }
+
+  /// Says what cannot be decoded before everything is compared.
+  private func requireReadable(_ checkpoints: [CheckpointDirectory]) throws {
+    for checkpoint in checkpoints {
+      let names: [String]
+      do {
+        names = try Array(
+          DescribedModel(
+            configuration: checkpoint.configuration, tensorNames: checkpoint.tensorNames
+          ).shapes.keys)
+        if checkpoint.pruned == nil { _ = try checkpoint.describe() }
+        try CheckpointWeights(checkpoint).requireReadable(names)
+      } catch let error as CheckpointError where error.code == .quantised {
+        throw cannotDecode(error.description)
+      } catch let error as DecoderError where error.code == .scalarType {
+        throw cannotDecode("\(escaped(checkpoint.path, limit: 4096)): \(error)")
+      }
+    }
+  }
+
+  private func cannotDecode(_ reason: String) -> CommandError {
+    CommandError(
+      .unsupported,
+      reason + "; the weights cannot be decoded, --structure-only compares their bytes")
   }
 
   private func verify(_ source: CheckpointDirectory, _ subject: VerifySubject) throws

@@ -43,8 +43,10 @@ public final class Decoder {
 
   /// Prepares a run of `length` tokens, of which the first `promptLength` go in one pass.
   ///
-  /// `length` also chooses between the factors of rotations that depend on it; tokens of `greedy`
-  /// that follow keep them. Fails when a mask does not fit its model.
+  /// `length` also fixes the frequencies of rotations that depend on it (`dynamic`, `longrope`): all
+  /// tokens are rotated as in one pass over the whole run, and those of `greedy` that follow keep
+  /// the frequencies. So a cached key never changes its meaning, whereas transformers' `dynamic`
+  /// recomputes them at each longer input. Fails when a mask does not fit its model.
   public init(
     _ sides: [DecoderSide], promptLength: Int, length: Int, options: DecodeOptions
   ) throws(DecoderError) {

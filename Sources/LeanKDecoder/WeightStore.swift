@@ -47,10 +47,7 @@ final class WeightStore {
     let (allRows, columns) = try extent(of: name)
     guard let info = source.tensor(named: name) else { throw Self.missing(name) }
     guard let element = Kernels.Element(info.scalar) else {
-      throw DecoderError(
-        .scalarType,
-        "tensor \(quoted(name)) is \(info.scalar.rawValue), the decoder computes with F32, F16 and BF16"
-      )
+      throw DecoderError.unreadable(name, info.scalar)
     }
     guard rows.lowerBound >= 0, rows.upperBound <= allRows else {
       throw DecoderError(

@@ -1,3 +1,4 @@
+import Foundation
 import LeanKCheckpoint
 import TestSupport
 import Testing
@@ -27,5 +28,22 @@ import Testing
         return try CheckpointDirectory(path: path).configuration.modelType
       })
     #expect(types == Set(ModelFamily.all.flatMap(\.modelTypes)))
+  }
+
+  /// What differs between architectures stands in their files: nothing else looks at a `model_type`.
+  @Test func onlyFamiliesKnowModelTypes() throws {
+    let sources = Fixtures.root.deletingLastPathComponent().appending(path: "Sources")
+    let files = try FileManager.default.subpathsOfDirectory(atPath: sources.path)
+      .filter { $0.hasSuffix(".swift") && !$0.hasPrefix("LeanKCheckpoint/Families/") }
+    #expect(files.count > 50)
+    let literals = ModelFamily.all.flatMap(\.modelTypes).map { "\"\($0)\"" }
+    let comparison =
+      /(model_?[tT]ype\)?\s*(==|!=|\.has(Pre|Suf)fix|\.contains))|(switch\s+\S*model_?[tT]ype)/
+    for file in files {
+      let text = try String(contentsOf: sources.appending(path: file), encoding: .utf8)
+      for literal in literals { #expect(!text.contains(literal), "\(literal) in \(file)") }
+      let found = text.firstMatch(of: comparison).map { String($0.0) }
+      #expect(found == nil, "\(file)")
+    }
   }
 }
