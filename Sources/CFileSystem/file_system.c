@@ -9,11 +9,6 @@
 #if defined(__APPLE__)
 #include <sys/stdio.h>
 
-int leank_copies_in_kernel(int target) {
-  (void)target;
-  return 0;
-}
-
 int64_t leank_copy_file_range(int source, int64_t offset, int target, int64_t count) {
   (void)source, (void)offset, (void)target, (void)count;
   errno = ENOSYS;
@@ -39,15 +34,6 @@ void leank_start_writeback(int descriptor, int64_t offset, int64_t count) {
 }
 
 #else
-
-#include <sys/vfs.h>
-
-int leank_copies_in_kernel(int target) {
-  struct statfs status;
-  if (fstatfs(target, &status) != 0) return 1;
-  // EXT4_SUPER_MAGIC and TMPFS_MAGIC
-  return status.f_type != 0xEF53 && status.f_type != 0x01021994;
-}
 
 int64_t leank_copy_file_range(int source, int64_t offset, int target, int64_t count) {
   off64_t position = offset;

@@ -6,10 +6,6 @@
 // System calls that Swift's Glibc module does not show, because they need _GNU_SOURCE, and their
 // counterparts elsewhere. All return -1 and set errno on failure.
 
-// Whether copying into `target` inside the kernel is worth it: 0 on ext4 and tmpfs, which copy page by
-// page and take longer than reading and writing.
-int leank_copies_in_kernel(int target);
-
 // Copies up to `count` bytes of `source` from `offset` on to the position of `target`, inside the
 // kernel. Returns the number of bytes copied; ENOSYS where there is no such call.
 int64_t leank_copy_file_range(int source, int64_t offset, int target, int64_t count);
