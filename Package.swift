@@ -92,7 +92,7 @@ let package = Package(
     tests(
       "LeanKInterchangeTests",
       ["LeanKInterchange", "LeanKMask", "TensorFiles", "ByteIO", "StrictJSON"]),
-    tests("LeanKReportTests", ["LeanKReport", "LeanKMask", "TensorFiles", "StrictJSON"]),
+    tests("LeanKReportTests", ["LeanKReport", "LeanKMask", "LeanKInterchange"]),
     tests(
       "LeanKCheckpointTests",
       ["LeanKCheckpoint", "LeanKMask", "TensorFiles", "ByteIO", "StrictJSON"]),

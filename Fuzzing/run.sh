@@ -19,11 +19,13 @@ case $target in
   pth_whole) dictionary=pickle ;;
   *) dictionary=json ;;
 esac
+length=65536
+[ "$target" != pickle ] || length=2048
 mkdir -p ".corpus/$target" ".findings/$target"
 [ -n "$(ls ".corpus/$target")" ] || python3 seeds.py "$target" ".corpus/$target"
 status=0
 timeout -s KILL $((seconds + 120)) ".build/release/$target" -max_total_time="$seconds" \
-  -timeout=5 -rss_limit_mb=512 -malloc_limit_mb=128 -max_len=65536 -print_final_stats=1 \
+  -timeout=5 -rss_limit_mb=512 -malloc_limit_mb=128 -max_len=$length -print_final_stats=1 \
   -dict="Dictionaries/$dictionary.dict" -artifact_prefix=".findings/$target/" "$@" \
   ".corpus/$target" >".run-$target.log" 2>&1 || status=$?
 tail -12 ".run-$target.log"

@@ -13,10 +13,12 @@ public final class OutputFile {
   public private(set) var length = 0
   private var descriptor: CInt
   private var copiesInKernel = true
+  private var buffer: [UInt8] = []
   private var writebackStart = 0
 
-  /// Bytes of one gathered write.
-  private static let bufferSize = 1 << 20
+  /// Bytes of one write. Writes of 4 MiB to ext4 were measured to take several times the time of
+  /// smaller ones (Linux 6.18), and nothing is gained beyond this size.
+  public static let pieceSize = 256 << 10
   /// Most bytes of one system call, so that someone can ask for an end in between.
   private static let chunkSize = 32 << 20
 
@@ -91,9 +93,21 @@ public final class OutputFile {
   private func copyThroughBuffer(
     _ offset: Int, _ count: Int, _ source: PositionalFile
   ) throws(FileError) -> Int {
-    let bytes = try source.bytes(at: offset, count: min(count, Self.bufferSize))
-    try writeAll(bytes.span, to: descriptor, path: path)
-    return bytes.count
+    if buffer.isEmpty { buffer = [UInt8](repeating: 0, count: Self.pieceSize) }
+    let piece = min(count, Self.pieceSize)
+    var failure: FileError?
+    unsafe buffer.withUnsafeMutableBytes { bytes in
+      do throws(FileError) {
+        try unsafe source.read(
+          at: offset, into: UnsafeMutableRawBufferPointer(rebasing: bytes[..<piece]))
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    let filled = buffer
+    try writeAll(filled.span.extracting(0..<piece), to: descriptor, path: path)
+    return piece
   }
 
   /// Lets the disk work while the rest is copied, so that `finish` has little left to wait for.

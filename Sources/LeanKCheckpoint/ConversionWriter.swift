@@ -15,9 +15,8 @@ final class ConversionWriter {
   private var source: CheckpointDirectory { conversion.source }
   private var plan: PruningPlan { conversion.plan }
 
-  /// Runs of rows up to this size are gathered in a buffer; longer ones go through the kernel.
-  private static let gatherLimit = 256 << 10
-  private static let bufferSize = 4 << 20
+  /// Runs of rows up to this size are gathered in a buffer; longer ones are copied range by range.
+  private static let gatherLimit = 128 << 10
 
   init(
     conversion: Conversion, staging: StagingDirectory, observer: Conversion.Observer
@@ -98,7 +97,7 @@ final class ConversionWriter {
     let header = shard.header.encoded
     try lifting(try file.write(header.span))
     try advance(header.count)
-    var buffer = GatherBuffer(capacity: Self.bufferSize)
+    var buffer = GatherBuffer(capacity: OutputFile.pieceSize)
     for segment in shard.segments {
       switch segment {
       case .source(let range) where range.count > Self.gatherLimit:

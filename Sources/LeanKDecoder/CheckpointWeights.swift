@@ -2,6 +2,12 @@ public import ByteIO
 public import LeanKCheckpoint
 import TensorFiles
 
+#if canImport(Darwin)
+  import Darwin
+#else
+  import Glibc
+#endif
+
 /// The weights of a checkpoint directory, read from its shards by position. Weights of one byte an
 /// element are read as f32, each element times its scale.
 public struct CheckpointWeights: WeightSource {
@@ -85,6 +91,22 @@ public struct CheckpointWeights: WeightSource {
     } catch {
       throw DecoderError(
         .source(error.failureClass), error.detail, in: error.path ?? file.path)
+    }
+  }
+
+  /// Asks the system to read the tensors while something else is computed. Only advice: failures
+  /// show when the tensors are read.
+  public func willRead(_ names: [String]) {
+    for name in names {
+      guard let (file, info) = directory.tensor(name) else { continue }
+      let offset = file.header.dataStart + info.range.lowerBound
+      #if canImport(Darwin)
+        var advice = radvisory(ra_offset: off_t(offset), ra_count: CInt(clamping: info.range.count))
+        _ = unsafe fcntl(file.file.descriptor, F_RDADVISE, &advice)
+      #else
+        _ = posix_fadvise(
+          file.file.descriptor, off_t(offset), off_t(info.range.count), POSIX_FADV_WILLNEED)
+      #endif
     }
   }
 }

@@ -74,17 +74,17 @@ extension Matrix {
     return largest
   }
 
-  /// Mean negative log likelihood, in nats, of each token after the first under the logits of the
-  /// position before it; nil for fewer than two tokens.
-  public func nextTokenLoss(_ tokens: [Int32]) -> Double? {
-    precondition(tokens.count == rows)
-    guard rows > 1 else { return nil }
+  /// Mean negative log likelihood, in nats, of each token after position `first` under the logits
+  /// of the position before it; nil when there is no such token.
+  public func nextTokenLoss(_ tokens: [Int32], from first: Int = 0) -> Double? {
+    precondition(tokens.count == rows && first >= 0)
+    guard first + 1 < rows else { return nil }
     var sum = 0.0
-    for row in 0..<rows - 1 {
+    for row in first..<rows - 1 {
       let logits = self.row(row)
       sum +=
         logSumOfExponentials(logits) - Double(logits[logits.startIndex + Int(tokens[row + 1])])
     }
-    return sum / Double(rows - 1)
+    return sum / Double(rows - 1 - first)
   }
 }

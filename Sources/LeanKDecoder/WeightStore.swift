@@ -1,4 +1,5 @@
 import ByteIO
+import LeanKCheckpoint
 import TensorFiles
 
 /// The weights of one checkpoint as the decoder goes through its layers: each is read when first
@@ -105,6 +106,12 @@ final class WeightStore {
       throw DecoderError(.tensorShape, "tensor \(quoted(name)) is larger than memory can be")
     }
     return (rows, columns)
+  }
+
+  /// Announces the weights of a layer that comes next, unless they are in memory.
+  func prefetch(_ layer: LayerDescription) {
+    let known = Set(resident.keys.map(\.name))
+    source.willRead(layer.weightNames.filter { !known.contains($0) }.sorted())
   }
 
   /// Drops what was read for the layer and has no room to stay.

@@ -29,8 +29,11 @@ public func array(_ start: UnsafePointer<UInt8>, _ count: Int) -> [UInt8] {
 public func crc32(_ bytes: some Sequence<UInt8>) -> UInt32 {
   var value: UInt32 = .max
   for byte in bytes {
-    value ^= UInt32(byte)
-    for _ in 0..<8 { value = value & 1 == 1 ? value >> 1 ^ 0xEDB8_8320 : value >> 1 }
+    value = value >> 8 ^ remainders[Int(UInt8(truncatingIfNeeded: value) ^ byte)]
   }
   return ~value
+}
+
+private let remainders: [UInt32] = (UInt32(0)..<256).map { byte in
+  (0..<8).reduce(byte) { value, _ in value & 1 == 1 ? value >> 1 ^ 0xEDB8_8320 : value >> 1 }
 }

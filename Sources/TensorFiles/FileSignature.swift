@@ -1,7 +1,7 @@
-import ByteIO
+public import ByteIO
 
 /// What a file is by its first bytes, for saying so when it is not what its name promises.
-enum FileKind {
+enum FileSignature {
   case gitLFSPointer, webPage, gzip, zip, npy, leank, gguf, safetensors
   case legacyTorch, legacyTorchTar, pickle
 
@@ -87,9 +87,18 @@ extension TensorFileError {
     guard bytes.count > 0 else {
       return TensorFileError(.truncated, "empty file, expected \(expected)")
     }
-    guard let kind = FileKind(bytes) else {
+    guard let signature = FileSignature(bytes) else {
       return TensorFileError(.otherFormat, "not \(expected)", at: .byte(0))
     }
-    return TensorFileError(.otherFormat, "not \(expected) but \(kind.description)")
+    return TensorFileError(.otherFormat, "not \(expected) but \(signature.description)")
+  }
+
+  /// The error for a file named as safetensors that begins as another known format; nil where
+  /// `bytes`, the file or its first few hundred bytes, are nothing else that is known.
+  public static func misnamedSafetensors(_ bytes: Span<UInt8>) -> TensorFileError? {
+    switch FileSignature(bytes) {
+    case nil, .safetensors: nil
+    default: .notA("a safetensors file", bytes)
+    }
   }
 }
