@@ -59,7 +59,7 @@ struct QuantisedTests {
   func partialBlocks() {
     for layout in ["rows", "cache"] {
       let run = leank(
-        "convert", "--model", dense, "--mask", Fixtures.path("Reference/llama_gqa/mask.npy"),
+        "convert", "--model", dense, "--mask", Fixtures.path("Reference/llama_llama3rope/mask.npy"),
         "--output", directory.path(layout), "--layout", layout, "--quiet")
       #expect(run.code == (layout == "rows" ? 4 : 0))
       guard layout == "rows" else { continue }
