@@ -69,6 +69,12 @@ public struct ModelConfiguration: Sendable {
     ((try? QuantisedWeights(of: self)) ?? nil) != nil
   }
 
+  /// How the weights are quantised as the file names it, such as `fp8`; nil where they are not.
+  public var quantizationMethod: String? {
+    guard let quantised = (try? QuantisedWeights(of: self)) ?? nil else { return nil }
+    return quantised.method ?? "unnamed"
+  }
+
   /// Type of the stored weights as the file names it, such as `bfloat16`.
   public var dataType: String? {
     root.value["dtype"]?.string ?? root.value["torch_dtype"]?.string

@@ -105,6 +105,7 @@ public struct PruningPlan: Sendable {
     self.shards = shards
     cachePerToken = Self.cacheSize(model.description, mask, in: source)
     if !mayBePacked { warnings += Self.unusedTensors(model, source) }
+    if layout == .cache { warnings += Self.idleRows(model.description, mask) }
     self.warnings = warnings
   }
 
@@ -196,6 +197,25 @@ public struct PruningPlan: Sendable {
       pruned += masked.keptCount * width
     }
     return CacheSize(keysDense: dense, keysPruned: pruned, values: values)
+  }
+
+  /// Rows of K and Q that a normed family keeps for heads whose keys are never looked at.
+  private static func idleRows(_ model: ModelDescription, _ mask: ChannelMask) -> [String] {
+    var rows = 0
+    var all = 0
+    for (layer, masked) in zip(model.layers, mask.layers) {
+      let attention = layer.attention
+      guard let norm = attention.queryKeyNorm, norm.isPerHead else { return [] }
+      let rowsOfHead = (1 + attention.group) * attention.headDim
+      rows += masked.heads.count(where: \.isEmpty) * rowsOfHead
+      all += attention.kvHeads * rowsOfHead
+    }
+    return rows == 0
+      ? []
+      : [
+        "\(rows) of \(all) rows of K and Q belong to heads that keep nothing; a runtime for static mode "
+          + "could leave them out exactly"
+      ]
   }
 
   /// Buffers that old checkpoints carry along; no model computes with them.

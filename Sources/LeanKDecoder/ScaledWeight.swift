@@ -36,7 +36,7 @@ struct ScaledWeight {
   }
 
   /// What each byte means by itself.
-  private static func values(of scalar: ScalarType) -> [Float]? {
+  static func values(of scalar: ScalarType) -> [Float]? {
     switch scalar {
     case .i8: (0...255).map { Float(Int8(truncatingIfNeeded: $0)) }
     // No infinities; the highest code is not a number.

@@ -151,7 +151,7 @@ import Testing
     let error = #expect(throws: CheckpointError.self) {
       try PruningPlan(source: quantised, mask: mask, layout: .rows)
     }
-    #expect(error?.code == .missingTensor)
+    #expect(error?.code == .quantised)
     #expect(error?.description.contains("the checkpoint is quantised") == true)
   }
 
