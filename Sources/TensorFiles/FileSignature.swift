@@ -8,7 +8,10 @@ enum FileSignature {
   /// The kind of `bytes`; nil when nothing known begins so.
   init?(_ bytes: Span<UInt8>) {
     let text = Self.openingText(bytes)
-    if bytes.starts(with: Array("version https://git-lfs".utf8)) {
+    // First, because a header length can begin with the bytes of any short magic number.
+    if Self.isSafetensors(bytes) {
+      self = .safetensors
+    } else if bytes.starts(with: Array("version https://git-lfs".utf8)) {
       self = .gitLFSPointer
     } else if text.hasPrefix("<!doctype") || text.hasPrefix("<html") || text.hasPrefix("<?xml") {
       self = .webPage
@@ -32,8 +35,6 @@ enum FileSignature {
       self = .legacyTorchTar
     } else if bytes.starts(with: [0x80]), bytes.count > 1, (2...5).contains(bytes[1]) {
       self = .pickle
-    } else if Self.isSafetensors(bytes) {
-      self = .safetensors
     } else {
       return nil
     }
@@ -56,10 +57,12 @@ enum FileSignature {
     return String(decoding: letters, as: UTF8.self)
   }
 
+  /// A header length that a file may have, and the bracket that the header begins with; `bytes` may
+  /// be the beginning of a file only.
   private static func isSafetensors(_ bytes: Span<UInt8>) -> Bool {
     guard bytes.count > 8, bytes[8] == 0x7B else { return false }
     let length: UInt64 = bytes.littleEndian(at: 0)
-    return length >= 2 && length <= UInt64(bytes.count - 8)
+    return length >= 2 && length <= UInt64(SafetensorsHeader.lengthLimit)
   }
 
   /// What to say of it, the way out included.
