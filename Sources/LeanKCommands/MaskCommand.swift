@@ -25,7 +25,9 @@ struct MaskCommand: Subcommand {
         leank mask scaling_factors.tsv --model Llama-3.1-8B --ratio 0.7 --align 32 --output mask.leank
       """)
 
-  @Argument(help: "The scores: .tsv, .npy, .npz, .pth, .safetensors, .json, or a .leank file that has some.")
+  @Argument(
+    help: "The scores: .tsv, .npy, .npz, .pth, .safetensors, .json, or a .leank file that has some."
+  )
   var scores: String
 
   @Option(help: "Checkpoint the mask is for: gives the geometry. Needed for .tsv.")
@@ -66,7 +68,8 @@ struct MaskCommand: Subcommand {
     document.provenance.record(
       source: scores, bytes: try readFile(scores, limit: MaskInput.fileLimit), model: checkpoint)
     document.provenance[Provenance.recipe] =
-      "leank mask --ratio \(ratio) --align \(align) --rule \(rule.rawValue)" + (pairs ? " --pairs" : "")
+      "leank mask --ratio \(ratio) --align \(align) --rule \(rule.rawValue)"
+      + (pairs ? " --pairs" : "")
     found.notes.forEach { console.warn($0) }
     selection.warnings.forEach { console.warn($0.description) }
     let encoded = try LeankFile.encode(document)

@@ -1,5 +1,5 @@
-import LeanKReport
 import Foundation
+import LeanKReport
 
 /// A line on a terminal that says how far a long run is: share, bytes, rate, time left.
 final class ProgressBar {
