@@ -122,9 +122,8 @@ struct VerifyReport: Encodable {
     if given != nil { return "as asked for" }
     // 3e-5 at logits of 8, in steps of f32 relative to the logit.
     let steps = Formatting.fixed(3e-5 / 8 / Double(Float.ulpOfOne), digits: 1)
-    return
-      "\(steps) f32 steps (2^-23) of the largest logit, \(Formatting.short(Double(run.largestLogit))) "
-      + "(8 at least): the sides add the same products in different orders, and f32 rounding, measured "
-      + "against float64, leaves less than that; --exact takes one order and allows 0"
+    let largest = Formatting.short(Double(run.largestLogit))
+    return "\(steps) f32 steps (2^-23) of the largest logit, \(largest) (8 at least): sums in "
+      + "different orders stay below it, as measured against float64; --exact allows 0"
   }
 }

@@ -31,11 +31,11 @@ struct ExactTests {
       #expect(json[key]?.double == 0, "\(key)", sourceLocation: sourceLocation)
     }
     #expect(json["first_difference"]?.isNull == true)
-    let layers = try #require(json["layers"]?.children)
+    let layers = try #require(json["layers"]?.children).map(\.value)
     #expect(!layers.isEmpty)
     for layer in layers {
-      #expect(layer.value["max_abs_diff_hidden"]?.double == 0, sourceLocation: sourceLocation)
-      #expect(layer.value["max_abs_diff_attention"]?.double == 0, sourceLocation: sourceLocation)
+      #expect(layer["max_abs_diff_hidden"]?.double == 0, sourceLocation: sourceLocation)
+      #expect(layer["max_abs_diff_attention"]?.double == 0, sourceLocation: sourceLocation)
     }
     #expect(try floats("logits_masked", in: saved) == floats("logits_pruned", in: saved))
     #expect(try floats("logits_masked", in: saved) != floats("logits_dense", in: saved))
