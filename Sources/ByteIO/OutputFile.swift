@@ -11,7 +11,7 @@ public final class OutputFile {
   /// The path that messages name: where the file will be once the directory is committed.
   public let path: String
   public private(set) var length = 0
-  private var descriptor: CInt
+  private(set) var descriptor: CInt
   private var copiesInKernel = true
   private var buffer: [UInt8] = []
   private var writebackStart = 0
@@ -27,7 +27,7 @@ public final class OutputFile {
     self.path = path
   }
 
-  deinit { if descriptor >= 0 { close(descriptor) } }
+  deinit { if descriptor >= 0 { closeDescriptor(descriptor) } }
 
   /// Appends `bytes`.
   public func write(_ bytes: Span<UInt8>) throws(FileError) {
@@ -56,8 +56,16 @@ public final class OutputFile {
   /// Makes the content durable and closes the file. Nothing is retried: after a failed fsync the
   /// kernel may have dropped the pages.
   public func finish() throws(FileError) {
+    try synchronize()
+    try close()
+  }
+
+  func synchronize() throws(FileError) {
     guard leank_fsync(descriptor) == 0 else { throw FileError.system("fsync", path) }
-    let closed = close(descriptor)
+  }
+
+  func close() throws(FileError) {
+    let closed = closeDescriptor(descriptor)
     descriptor = -1
     guard closed == 0 || errno == EINTR else { throw FileError.system("close", path) }
   }
@@ -117,3 +125,7 @@ public final class OutputFile {
     writebackStart = length
   }
 }
+
+/// `close`, which a method of that name hides.
+@discardableResult
+private func closeDescriptor(_ descriptor: CInt) -> CInt { close(descriptor) }
