@@ -71,7 +71,9 @@ extension DirectoryHandle {
         .inUse, "this file system has no locks to tell whether it is in use, remove it by hand",
         in: path)
     }
-    StagingDirectory.remove(leftover.name, from: self)
+    if unsafe unlinkat(descriptor, leftover.name, 0) != 0 {
+      StagingDirectory.remove(leftover.name, from: self)
+    }
     var status = stat()
     guard unsafe fstatat(descriptor, leftover.name, &status, AT_SYMLINK_NOFOLLOW) != 0 else {
       throw FileError(.systemCall, "could not be removed, nor all that is in it", in: path)
