@@ -113,7 +113,7 @@ let package = Package(
       "LeanKCommandsTests",
       [
         "LeanKCommands", "LeanKFormat", "LeanKInterchange", "LeanKMask", "TensorFiles",
-        "StrictJSON", "ByteIO",
+        "LeanKCheckpoint", "StrictJSON", "ByteIO",
       ]),
   ]
 )
