@@ -28,7 +28,14 @@ let package = Package(
   products: [
     // Masks and their file format, for other people's programs.
     .library(name: "LeanK", targets: ["LeanKMask", "LeanKFormat"]),
-    // Everything behind the command line; the nested Benchmarks and Fuzzing packages use it.
+    // Everything that reads files from strangers; the nested Fuzzing package uses it.
+    .library(
+      name: "LeanKReaders",
+      targets: [
+        "ByteIO", "Zstd", "StrictJSON", "LeanKMask", "LeanKFormat", "TensorFiles",
+        "LeanKInterchange", "LeanKCheckpoint",
+      ]),
+    // Everything behind the command line; the nested Benchmarks package uses it.
     .library(
       name: "LeanKTools",
       targets: [

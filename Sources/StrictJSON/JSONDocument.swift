@@ -37,13 +37,16 @@ public struct JSONDocument: Sendable {
   public var root: JSONValue { JSONValue(document: self, index: 0) }
 
   /// Parses a copy of `bytes`, all of them.
-  public init(parsing bytes: Span<UInt8>) throws(JSONError) {
-    try self.init(bytes.copy(0..<bytes.count))
+  public init(parsing bytes: Span<UInt8>, valueLimit: Int? = nil) throws(JSONError) {
+    try self.init(bytes.copy(0..<bytes.count), valueLimit: valueLimit)
   }
 
-  /// Parses all of `bytes` and says of which file in an error.
-  public init(_ bytes: [UInt8], path: String? = nil) throws(JSONError) {
-    var parser = JSONParser(valueLimit: Self.valueLimit(bytes: bytes.count))
+  /// Parses all of `bytes` and says of which file in an error. A `valueLimit` takes the place of
+  /// the usual one, for formats that consist of short numbers.
+  public init(
+    _ bytes: [UInt8], path: String? = nil, valueLimit: Int? = nil
+  ) throws(JSONError) {
+    var parser = JSONParser(valueLimit: valueLimit ?? Self.valueLimit(bytes: bytes.count))
     do throws(JSONError) {
       guard UInt32(exactly: bytes.count) != nil else {
         throw JSONError(.tooLarge, "JSON of \(bytes.count) bytes")

@@ -83,6 +83,8 @@ struct JSONDocumentTests {
     let dense = "[0" + String(repeating: ",0", count: 20_000) + "]"
     #expect(error(Array(dense.utf8))?.code == .tooManyValues)
     #expect(error(Array(dense.utf8))?.failureClass == .limitExceeded)
+    #expect((try? JSONDocument(Array(dense.utf8), valueLimit: 20_002))?.root.count == 20_001)
+    #expect((try? JSONDocument(Array(dense.utf8), valueLimit: 20_001)) == nil)
     let few = "[0" + String(repeating: ",0", count: 1000) + "]"
     #expect(error(Array(few.utf8)) == nil)
     let long = "[0" + String(repeating: ",1234567890", count: 20_000) + "]"

@@ -1,26 +1,12 @@
-import FuzzSupport
 import TensorFiles
 
-@_cdecl("pickle_main")
-public func start(
-  _ count: CInt, _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
-) -> CInt {
-  let pickle: [UInt8] = [0x80, 2, 0x4E, 0x2E]
-  let file = archive([("a/data.pkl", pickle)])
-  precondition((try? PthReader.read(file.span)) != nil, "the archive around the pickle is refused")
-  return fuzz(count, arguments, test)
-}
-
 /// The input is the pickle of a whole archive with two storages of 96 bytes.
-@_cdecl("LLVMFuzzerTestOneInput")
-public func test(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
-  let bytes = array(start, count)
+func pickle(_ bytes: [UInt8]) {
   let storage = [UInt8](repeating: 1, count: 96)
   let file = archive([("a/data.pkl", bytes), ("a/data/0", storage), ("a/data/1", storage)])
   if let tensors = try? PthReader.read(file.span) {
     for tensor in tensors { precondition(tensor.array.bytes.count <= file.count + 16 << 20) }
   }
-  return 0
 }
 
 /// A zip archive of stored members, as torch writes them but for padding.

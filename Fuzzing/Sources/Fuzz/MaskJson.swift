@@ -1,21 +1,11 @@
-import FuzzSupport
 import LeanKInterchange
 import LeanKMask
 
-@_cdecl("mask_json_main")
-public func start(
-  _ count: CInt, _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
-) -> CInt {
-  fuzz(count, arguments, test)
-}
-
 /// leank's JSON form: what is read is written and read again equal.
-@_cdecl("LLVMFuzzerTestOneInput")
-public func test(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
-  let bytes = array(start, count)
+func maskJson(_ bytes: [UInt8]) {
   guard let imported = try? MaskImporter.read(bytes.span, as: .json), let mask = imported.mask
   else {
-    return 0
+    return
   }
   guard let document = try? MaskDocument(mask: mask, scores: imported.scores) else {
     fatalError("scores of another shape")
@@ -25,5 +15,4 @@ public func test(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
   guard let file = try? MaskExporter.bytes(of: document, part, as: .json),
     let again = try? MaskImporter.read(file.span, as: .json), again == imported
   else { fatalError("read again differently") }
-  return 0
 }

@@ -1,25 +1,14 @@
-import FuzzSupport
 import LeanKFormat
 import LeanKMask
 
-@_cdecl("leank_roundtrip_main")
-public func start(
-  _ count: CInt, _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
-) -> CInt {
-  fuzz(count, arguments, test)
-}
-
 /// The input chooses a document; it is written and read again equal.
-@_cdecl("LLVMFuzzerTestOneInput")
-public func test(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
-  let bytes = array(start, count)
+func leankRoundtrip(_ bytes: [UInt8]) {
   var input = Input(bytes: bytes)
   guard let document = try? input.document(), let written = try? LeankFile.encode(document) else {
-    return 0
+    return
   }
   guard let file = try? LeankFile(written.bytes) else { fatalError("written but not read") }
   precondition(file.document == document, "read again differently")
-  return 0
 }
 
 /// Bytes that make choices; 0 once they are used up.

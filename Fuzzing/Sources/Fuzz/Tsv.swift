@@ -1,17 +1,7 @@
-import FuzzSupport
 import TensorFiles
 
-@_cdecl("tsv_main")
-public func start(
-  _ count: CInt, _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
-) -> CInt {
-  fuzz(count, arguments, test)
-}
-
 /// What is read is written and read again equal, but for the sign of zero.
-@_cdecl("LLVMFuzzerTestOneInput")
-public func test(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
-  let bytes = array(start, count)
+func tsv(_ bytes: [UInt8]) {
   if let table = try? TsvReader.read(bytes.span) {
     guard let file = try? TsvWriter.bytes(of: table) else {
       fatalError("read but not written")
@@ -23,5 +13,4 @@ public func test(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
       precondition(old == new || (old == 0x80 && new == 0), "another value")
     }
   }
-  return 0
 }

@@ -1,31 +1,20 @@
 import Crypto
 import Foundation
-import FuzzSupport
 import LeanKFormat
+import Zstd
 
-@_cdecl("leank_structured_main")
-public func start(
-  _ count: CInt, _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
-) -> CInt {
-  fuzz(count, arguments, test)
-}
-
-/// The input is a file whose checksums and content id are made right before it is read, so that what
-/// lies behind them is reached.
-@_cdecl("LLVMFuzzerTestOneInput")
-public func test(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
-  let bytes = array(start, count)
+/// The input is a file whose lengths, checksums and content id are made right before it is read, so
+/// that what lies behind them is reached.
+func leankStructured(_ bytes: [UInt8]) {
   let file = refreshed(bytes)
-  guard let read = try? LeankFile(file) else { return 0 }
+  guard let read = try? LeankFile(file) else { return }
   guard let again = try? LeankFile.encode(read.document, replacing: read) else {
     fatalError("read but not written")
   }
   precondition(again.file.document == read.document, "read again differently")
-  return 0
 }
 
-/// `bytes` with every checksum that the section table lets us find; the content id covers raw
-/// sections as they stand.
+/// `bytes` with every checksum that the section table lets us find.
 private func refreshed(_ bytes: [UInt8]) -> [UInt8] {
   var file = bytes
   guard file.count >= 64 else { return file }
@@ -41,12 +30,19 @@ private func refreshed(_ bytes: [UInt8]) -> [UInt8] {
     let stored = file[offset..<offset + length]
     put(Int(crc32(stored)), 4, at: entry + 32, in: &file)
     hash.update(data: file[entry..<entry + 5] + [0, 0, 0] + file[entry + 24..<entry + 32])
-    hash.update(data: Array(stored))
+    hash.update(data: content(Array(stored), codec: file[entry + 5], entry: entry, in: file))
   }
   put(Int(crc32(file[table])), 4, at: table.upperBound, in: &file)
-  file.replaceSubrange(28..<60, with: hash.finalize())
+  file.replaceSubrange(28..<60, with: Array(hash.finalize()))
   put(Int(crc32(file[..<60])), 4, at: 60, in: &file)
   return file
+}
+
+/// A section's uncompressed bytes, or what is stored where there are none.
+private func content(_ stored: [UInt8], codec: UInt8, entry: Int, in file: [UInt8]) -> [UInt8] {
+  let length = number(at: entry + 24, 8, in: file)
+  guard codec != 0, length <= 1 << 20 else { return stored }
+  return (try? Zstd.decompress(stored.span, count: length)) ?? stored
 }
 
 /// The little-endian number at `offset`, cut to what an `Int` holds.
