@@ -7,7 +7,7 @@ struct ShardWriter {
 
   /// Runs of rows up to this size are gathered in a buffer; longer ones go through the kernel.
   private static let gatherLimit = 256 << 10
-  private static let bufferSize = 4 << 20
+  private static let bufferSize = 1 << 20
 
   /// Writes one file of weights; it is not made durable yet.
   func write(
