@@ -24,7 +24,7 @@ dd if=/dev/urandom of=key bs=1024 count=1 status=none
 chmod 400 key
 chmod 755 "$work"
 munged --foreground --force --key-file="$work/key" --socket="$work/run/munge" --pid-file="$work/run/munged.pid" \
-  --log-file="$work/munged.log" --seed-file="$work/run/seed" &
+  --log-file="$work/munged.log" --seed-file="$work/run/seed" > /dev/null 2>&1 &
 pids+=($!)
 host=$(hostname -s)
 cat > slurm.conf <<CONF
@@ -53,8 +53,8 @@ PartitionName=all Nodes=$host Default=YES MaxTime=INFINITE State=UP
 CONF
 export SLURM_CONF=$work/slurm.conf
 sleep 1
-slurmctld -D & pids+=($!)
-slurmd -D & pids+=($!)
+slurmctld -D > /dev/null 2>&1 & pids+=($!)
+slurmd -D > /dev/null 2>&1 & pids+=($!)
 until sinfo -h -o %T 2>/dev/null | grep -q idle; do sleep 1; done
 sinfo
 
@@ -67,7 +67,8 @@ if [ \$SLURM_ARRAY_TASK_ID = 2 ] && [ "\${SLURM_RESTART_COUNT:-0}" = 0 ]; then
   $convert --shard \$SLURM_ARRAY_TASK_ID/$tasks &
   sleep 0.05
   kill -KILL \$! && echo "task 2 was killed"
-  wait \$! || scontrol requeue \$SLURM_JOB_ID
+  wait \$! && exit
+  scontrol requeue \$SLURM_JOB_ID
   exit 1
 fi
 $convert --shard \$SLURM_ARRAY_TASK_ID/$tasks
@@ -78,6 +79,8 @@ commit=$(sbatch --parsable --dependency=afterok:"$array" --ntasks=1 --output="$w
 echo "array $array, commit $commit"
 while squeue -h | grep -q .; do
   squeue -h -o '%i %T %r'
+  # Slurm lets a requeued task wait for two minutes.
+  scontrol update JobId="${array}_2" StartTime=now 2>/dev/null || true
   sleep 2
 done
 cat task-*.log commit.log

@@ -13,12 +13,15 @@ public final class OutputFile {
   public private(set) var length = 0
   private(set) var descriptor: CInt
   private var copiesInKernel = true
-  private var buffer: [UInt8] = []
   private var writebackStart = 0
 
-  /// Bytes of one write. Writes of 4 MiB to ext4 were measured to take several times the time of
-  /// smaller ones (Linux 6.18), and nothing is gained beyond this size.
-  public static let pieceSize = 256 << 10
+  private var buffer: [UInt8] = []
+
+  /// Writes end on multiples of this: the page cache then takes pages of a size that is cheap to
+  /// get, neither single ones nor ones so large that memory has to be compacted first.
+  private static let blockSize = 128 << 10
+  /// Copying inside the kernel pays where bytes keep their place within a page.
+  private static let pageSize = 4096
   /// Most bytes of one system call, so that someone can ask for an end in between.
   private static let chunkSize = 32 << 20
 
@@ -31,9 +34,17 @@ public final class OutputFile {
 
   /// Appends `bytes`.
   public func write(_ bytes: Span<UInt8>) throws(FileError) {
-    try writeAll(bytes, to: descriptor, path: path)
-    length += bytes.count
+    var done = 0
+    while done < bytes.count {
+      let count = min(bytes.count - done, restOfBlock)
+      try writeAll(bytes.extracting(done..<done + count), to: descriptor, path: path)
+      done += count
+      length += count
+    }
   }
+
+  /// Bytes from the end of what is written to the next multiple of a block.
+  private var restOfBlock: Int { Self.blockSize - length % Self.blockSize }
 
   /// Appends the bytes `range` of `source`, inside the kernel where that is possible.
   ///
@@ -44,8 +55,14 @@ public final class OutputFile {
   ) throws(FileError) {
     var offset = range.lowerBound
     while offset < range.upperBound {
-      let count = min(range.upperBound - offset, Self.chunkSize)
-      let copied = try copyChunk(offset, count, source)
+      let rest = range.upperBound - offset
+      let copied: Int
+      if (offset - length).isMultiple(of: Self.pageSize) {
+        let isAligned = restOfBlock == Self.blockSize
+        copied = try copyChunk(offset, min(rest, isAligned ? Self.chunkSize : restOfBlock), source)
+      } else {
+        copied = try copyThroughBuffer(offset, rest, source)
+      }
       offset += copied
       length += copied
       startWriteback()
@@ -101,21 +118,21 @@ public final class OutputFile {
   private func copyThroughBuffer(
     _ offset: Int, _ count: Int, _ source: PositionalFile
   ) throws(FileError) -> Int {
-    if buffer.isEmpty { buffer = [UInt8](repeating: 0, count: Self.pieceSize) }
-    let piece = min(count, Self.pieceSize)
+    let count = min(count, restOfBlock)
+    if buffer.isEmpty { buffer = [UInt8](repeating: 0, count: Self.blockSize) }
     var failure: FileError?
-    unsafe buffer.withUnsafeMutableBytes { bytes in
+    unsafe buffer.withUnsafeMutableBytes { buffer in
       do throws(FileError) {
         try unsafe source.read(
-          at: offset, into: UnsafeMutableRawBufferPointer(rebasing: bytes[..<piece]))
+          at: offset, into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]))
       } catch {
         failure = error
       }
     }
     if let failure { throw failure }
     let filled = buffer
-    try writeAll(filled.span.extracting(0..<piece), to: descriptor, path: path)
-    return piece
+    try writeAll(filled.span.extracting(0..<count), to: descriptor, path: path)
+    return count
   }
 
   /// Lets the disk work while the rest is copied, so that `finish` has little left to wait for.
