@@ -28,7 +28,14 @@ let package = Package(
   products: [
     // Masks and their file format, for other people's programs.
     .library(name: "LeanK", targets: ["LeanKMask", "LeanKFormat"]),
-    // Everything behind the command line; the nested Benchmarks and Fuzzing packages use it.
+    // Everything that reads files from strangers; the nested Fuzzing package uses it.
+    .library(
+      name: "LeanKReaders",
+      targets: [
+        "ByteIO", "Zstd", "StrictJSON", "LeanKMask", "LeanKFormat", "TensorFiles",
+        "LeanKInterchange", "LeanKCheckpoint",
+      ]),
+    // Everything behind the command line; the nested Benchmarks package uses it.
     .library(
       name: "LeanKTools",
       targets: [
@@ -92,7 +99,7 @@ let package = Package(
     tests(
       "LeanKInterchangeTests",
       ["LeanKInterchange", "LeanKMask", "TensorFiles", "ByteIO", "StrictJSON"]),
-    tests("LeanKReportTests", ["LeanKReport", "LeanKMask", "TensorFiles", "StrictJSON"]),
+    tests("LeanKReportTests", ["LeanKReport", "LeanKMask", "LeanKInterchange"]),
     tests(
       "LeanKCheckpointTests",
       ["LeanKCheckpoint", "LeanKMask", "TensorFiles", "ByteIO", "StrictJSON"]),
@@ -100,13 +107,13 @@ let package = Package(
       "LeanKDecoderTests",
       [
         "LeanKDecoder", "LeanKCheckpoint", "LeanKInterchange", "LeanKMask", "TensorFiles",
-        "ByteIO",
+        "StrictJSON", "ByteIO",
       ]),
     tests(
       "LeanKCommandsTests",
       [
-        "LeanKCommands", "LeanKFormat", "LeanKInterchange", "LeanKMask", "TensorFiles",
-        "StrictJSON", "ByteIO",
+        "LeanKCommands", "LeanKCheckpoint", "LeanKFormat", "LeanKInterchange", "LeanKMask",
+        "TensorFiles", "StrictJSON", "ByteIO",
       ]),
   ]
 )

@@ -1,12 +1,7 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-/// One executable a target; `run.sh` builds and runs them.
-let targets = [
-  "leank_read", "leank_roundtrip", "leank_structured", "safetensors_header", "index_json",
-  "json_strict", "npy", "zip_reader", "pickle", "pth_whole", "tsv", "mask_json",
-]
-
+/// One executable that holds every target; `run.sh` builds it and names the target to it.
 let package = Package(
   name: "Fuzzing",
   platforms: [.macOS(.v26)],
@@ -15,15 +10,11 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
   ],
   targets: [
-    .target(name: "FuzzSupport")
+    .executableTarget(
+      name: "Fuzz",
+      dependencies: [
+        .product(name: "LeanKReaders", package: "leank"),
+        .product(name: "Crypto", package: "swift-crypto"),
+      ])
   ]
-    + targets.map { name in
-      .executableTarget(
-        name: name,
-        dependencies: [
-          "FuzzSupport", .product(name: "LeanK", package: "leank"),
-          .product(name: "LeanKTools", package: "leank"),
-          .product(name: "Crypto", package: "swift-crypto"),
-        ])
-    }
 )

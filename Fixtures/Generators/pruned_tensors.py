@@ -13,7 +13,7 @@ import glob, hashlib, json, os, struct, sys, zlib
 import numpy as np
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Reference")
-NORMED = {"qwen3", "qwen3_moe", "gemma3_text", "olmo2", "exaone4", "cohere", "stablelm_qkln"}
+NORMED = {"qwen3", "qwen3_moe", "gemma3", "gemma3_text", "olmo2", "exaone4"}
 WIDTH = {"BF16": 2, "F16": 2, "F32": 4, "BOOL": 1}
 
 
@@ -27,15 +27,15 @@ def tensors(path):
             yield name, e["dtype"], data.reshape(e["shape"][0], -1), e["shape"]
 
 
-def block(kind, head, t, heads, kv, multi_query):
+def block(kind, head, t, heads, kv, new):
     """Position of a head, counted in heads, inside its projection tensor."""
     group = heads // kv
     if t == "phi3":
         return {"q": head, "k": heads + head}[kind]
     if t == "gpt_neox":
         return 3 * head + "qk".index(kind)
-    if t == "falcon" and multi_query:  # [q heads, k, v]
-        return head if kind == "q" else heads
+    if t == "falcon" and not new and kv == 1:  # multi-query: [Q heads, k, v]
+        return {"q": head, "k": heads}[kind]
     if t == "falcon":
         return head // group * (group + 2) + head % group if kind == "q" else head * (group + 2) + group
     return head
@@ -43,11 +43,11 @@ def block(kind, head, t, heads, kv, multi_query):
 
 def model(folder):
     c = json.load(open(folder + "/config.json"))
+    c = {**c, **c.get("text_config", {})}
     t, layers, heads = c["model_type"], c["num_hidden_layers"], c["num_attention_heads"]
-    kv = c.get("num_kv_heads") or c.get("num_key_value_heads") or heads
-    multi_query = t == "falcon" and not c["new_decoder_architecture"] and c["multi_query"]
-    if t == "falcon" and not c["new_decoder_architecture"]:
-        kv = 1 if multi_query else heads
+    kv = c.get("num_key_value_heads") or heads
+    if t == "falcon":
+        kv = c["num_kv_heads"] if c["new_decoder_architecture"] else 1 if c["multi_query"] else heads
     dim = c.get("head_dim") or c["hidden_size"] // heads
     rope = c["rope_parameters"]
     width = int(dim * (rope.get("full_attention") or rope).get("partial_rotary_factor", 1.0))
@@ -67,12 +67,14 @@ def model(folder):
             kinds = {"q_proj": "q", "k_proj": "k", "qkv_proj": "qk", "query_key_value": "qk"}.get(projection)
             if not kinds:
                 continue
-            layer = int(parts[2])
+            if "visual" in parts or "vision_tower" in parts:
+                continue
+            layer = int(parts[parts.index("layers" if "layers" in parts else "h") + 1])
             keep, zero = np.ones(shape[0], bool), np.zeros(shape[0], bool)
             for kind in kinds:
                 for head in range(heads if kind == "q" else kv):
                     own = closure[layer, head // (heads // kv) if kind == "q" else head]
-                    first = block(kind, head, t, heads, kv, multi_query) * dim
+                    first = block(kind, head, t, heads, kv, c.get("new_decoder_architecture")) * dim
                     keep[first:first + dim] = own
                     if kind == "k":
                         zero[first:first + dim] = ~own
@@ -85,7 +87,8 @@ def model(folder):
     for path in sorted(glob.glob(folder + "/model*.safetensors")):
         raw = open(path, "rb").read()
         digest.update(raw[:8 + struct.unpack("<Q", raw[:8])[0]])
-    entry = {layout: None if os.path.basename(folder) in NORMED else found for layout, found in result.items()}
+    normed = t in NORMED or c.get("use_qk_norm") or c.get("qk_layernorm")
+    entry = {layout: None if normed else found for layout, found in result.items()}
     return {**entry, "source_digest": digest.hexdigest()}
 
 

@@ -14,10 +14,20 @@ typedef struct {
       leank_element);
   float (*exp_sum)(float *, size_t, float);
   void (*silu_product)(float *, const float *, size_t);
+  void (*pack)(float *, const float *, size_t, size_t, size_t);
+  void (*multiply)(
+      float *, size_t, const float *, size_t, const float *, size_t, size_t, size_t);
 } leank_kernels;
 
 // Level 0: 128-bit vectors, SSE2 or NEON.
 #define LK_LANES 4
+#if defined(__aarch64__)
+#define LK_ROWS 8
+#define LK_PANELS 3
+#else
+#define LK_ROWS 6
+#define LK_PANELS 2
+#endif
 #define LK_TARGET
 #define LK_NAME(name) name##_baseline
 #if defined(__aarch64__)
@@ -29,12 +39,16 @@ typedef struct {
 
 #if defined(__x86_64__)
 #define LK_LANES 8
+#define LK_ROWS 6
+#define LK_PANELS 2
 #define LK_TARGET __attribute__((target("avx2,fma,f16c")))
 #define LK_NAME(name) name##_avx2
 #define LK_NATIVE_HALF 1
 #include "kernels_vector.h"
 
 #define LK_LANES 16
+#define LK_ROWS 8
+#define LK_PANELS 3
 #define LK_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")))
 #define LK_NAME(name) name##_avx512
 #define LK_NATIVE_HALF 1
@@ -86,4 +100,20 @@ float leank_exp_sum(int level, float *x, size_t count, float shift) {
 
 void leank_silu_product(int level, float *gate, const float *up, size_t count) {
   levels[level]->silu_product(gate, up, count);
+}
+
+size_t leank_packed_count(int level, size_t tokens, size_t width) {
+  const size_t lanes = (size_t)4 << level;
+  return (tokens + lanes - 1) / lanes * lanes * width;
+}
+
+void leank_pack(
+    int level, float *packed, const float *x, size_t x_stride, size_t tokens, size_t width) {
+  levels[level]->pack(packed, x, x_stride, tokens, width);
+}
+
+void leank_multiply(
+    int level, float *out, size_t out_stride, const float *packed, size_t tokens, const float *w,
+    size_t w_stride, size_t rows, size_t width) {
+  levels[level]->multiply(out, out_stride, packed, tokens, w, w_stride, rows, width);
 }

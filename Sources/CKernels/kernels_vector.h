@@ -1,5 +1,6 @@
 // The loops themselves, written with the compiler's portable vectors. Included by kernels.c once
-// per instruction set; LK_LANES, LK_TARGET, LK_NAME and LK_NATIVE_HALF say which.
+// per instruction set; LK_LANES, LK_TARGET, LK_NAME, LK_NATIVE_HALF and
+// LK_ROWS by LK_PANELS (weight rows by vectors of tokens of one tile, as registers allow) say which.
 
 #define LK_INLINE static inline __attribute__((always_inline)) LK_TARGET
 #define VF LK_NAME(vf)
@@ -58,6 +59,12 @@ LK_INLINE float LK_NAME(sum)(VF v) {
   total += *(const four *)(lanes + 4) + *(const four *)(lanes + 12);
 #endif
   return (total[0] + total[2]) + (total[1] + total[3]);
+}
+
+// Vectors of the next panel of packed tokens, of which `rest` are left.
+static inline size_t LK_NAME(panels)(size_t rest) {
+  const size_t vectors = (rest + LK_LANES - 1) / LK_LANES;
+  return vectors < LK_PANELS ? vectors : LK_PANELS;
 }
 
 LK_INLINE void LK_NAME(widen_typed)(
@@ -246,6 +253,86 @@ LK_TARGET static void LK_NAME(silu_product)(float *gate, const float *up, size_t
   }
 }
 
+// `nr` rows of f32 weights against `panels` vectors of tokens, both constants: lanes are tokens, a
+// weight is broadcast. Partial sums over LK_RUN channels are added up apart, which keeps rounding
+// small and its order one and the same for every row and token.
+#define LK_RUN 512
+LK_INLINE void LK_NAME(multiply_tile)(
+    float *out, size_t out_stride, size_t tokens, const float *xt, size_t panels, const float *w,
+    size_t w_stride, size_t nr, size_t width) {
+  VF sum[LK_ROWS][LK_PANELS] = {{{0}}};
+  for (size_t first = 0; first < width; first += LK_RUN) {
+    const size_t end = width - first < LK_RUN ? width : first + LK_RUN;
+    VF part[LK_ROWS][LK_PANELS] = {{{0}}};
+    for (size_t k = first; k < end; k++) {
+      VF x[LK_PANELS];
+#pragma clang loop unroll(full)
+      for (size_t p = 0; p < panels; p++)
+        x[p] = *(const VF *)(xt + (k * panels + p) * LK_LANES);
+#pragma clang loop unroll(full)
+      for (size_t r = 0; r < nr; r++) {
+        const float weight = w[r * w_stride + k];
+#pragma clang loop unroll(full)
+        for (size_t p = 0; p < panels; p++) part[r][p] += weight * x[p];
+      }
+    }
+#pragma clang loop unroll(full)
+    for (size_t r = 0; r < nr; r++)
+#pragma clang loop unroll(full)
+      for (size_t p = 0; p < panels; p++) sum[r][p] += part[r][p];
+  }
+  for (size_t r = 0; r < nr; r++) {
+    const float *values = (const float *)sum[r];
+    for (size_t t = 0; t < tokens; t++) out[t * out_stride + r] = values[t];
+  }
+}
+
+LK_INLINE void LK_NAME(multiply_panel)(
+    float *out, size_t out_stride, size_t tokens, const float *xt, size_t panels, const float *w,
+    size_t w_stride, size_t rows, size_t width) {
+  size_t r = 0;
+  for (; r + LK_ROWS <= rows; r += LK_ROWS)
+    LK_NAME(multiply_tile)(
+        out + r, out_stride, tokens, xt, panels, w + r * w_stride, w_stride, LK_ROWS, width);
+  for (; r < rows; r++)
+    LK_NAME(multiply_tile)(
+        out + r, out_stride, tokens, xt, panels, w + r * w_stride, w_stride, 1, width);
+}
+
+LK_TARGET static void LK_NAME(multiply)(
+    float *out, size_t out_stride, const float *packed, size_t tokens, const float *w,
+    size_t w_stride, size_t rows, size_t width) {
+  for (size_t t = 0; t < tokens;) {
+    const size_t rest = tokens - t;
+    const size_t panels = LK_NAME(panels)(rest);
+    const size_t count = rest < panels * LK_LANES ? rest : panels * LK_LANES;
+    float *o = out + t * out_stride;
+    if (panels == LK_PANELS)
+      LK_NAME(multiply_panel)(o, out_stride, count, packed, LK_PANELS, w, w_stride, rows, width);
+    else if (panels == 2)
+      LK_NAME(multiply_panel)(o, out_stride, count, packed, 2, w, w_stride, rows, width);
+    else
+      LK_NAME(multiply_panel)(o, out_stride, count, packed, 1, w, w_stride, rows, width);
+    packed += panels * LK_LANES * width;
+    t += count;
+  }
+}
+
+LK_TARGET static void LK_NAME(pack)(
+    float *packed, const float *x, size_t x_stride, size_t tokens, size_t width) {
+  for (size_t t = 0; t < tokens;) {
+    const size_t rest = tokens - t;
+    const size_t lanes = LK_NAME(panels)(rest) * LK_LANES;
+    const size_t count = rest < lanes ? rest : lanes;
+    for (size_t k = 0; k < width; k++) {
+      for (size_t i = 0; i < count; i++) packed[k * lanes + i] = x[(t + i) * x_stride + k];
+      for (size_t i = count; i < lanes; i++) packed[k * lanes + i] = 0;
+    }
+    packed += lanes * width;
+    t += count;
+  }
+}
+
 LK_TARGET static void LK_NAME(widen)(
     float *to, const void *from, size_t count, leank_element type) {
   switch (type) {
@@ -281,7 +368,7 @@ LK_TARGET static void LK_NAME(add_rows)(
 
 static const leank_kernels LK_NAME(table) = {
     LK_NAME(widen),   LK_NAME(dot_rows),     LK_NAME(add_rows),
-    LK_NAME(exp_sum), LK_NAME(silu_product),
+    LK_NAME(exp_sum), LK_NAME(silu_product), LK_NAME(pack), LK_NAME(multiply),
 };
 
 #undef VF
@@ -292,3 +379,6 @@ static const leank_kernels LK_NAME(table) = {
 #undef LK_TARGET
 #undef LK_NAME
 #undef LK_NATIVE_HALF
+#undef LK_ROWS
+#undef LK_PANELS
+#undef LK_RUN

@@ -19,6 +19,8 @@ public final class CheckpointDirectory: Sendable {
   public let index: ShardIndex?
   /// What is odd but harmless, in sentences.
   public let warnings: [String]
+  /// Rows and columns that share a scale where scales are fine-grained.
+  let scaleBlock: (rows: Int, columns: Int)?
   private let configurationFile: PositionalFile
   private let indexFile: PositionalFile?
   private let shardByTensor: [String: Int]
@@ -64,6 +66,7 @@ public final class CheckpointDirectory: Sendable {
       ModelConfiguration.fileName, limit: ModelConfiguration.byteLimit)
     configuration = try ModelConfiguration(text, path: configurationFile.path)
     pruned = try PrunedConfiguration(of: configuration)
+    scaleBlock = try QuantisedWeights(of: configuration)?.block
 
     let hasIndex = try isThere(ShardIndex.fileName)
     let hasSingle = try isThere(Self.singleFile)
@@ -104,7 +107,7 @@ public final class CheckpointDirectory: Sendable {
   }
 
   /// The description of the dense model, every tensor it names being there in the shape it has to
-  /// have.
+  /// have. A quantised checkpoint fails with code `quantised` where it has not.
   public func describe() throws(CheckpointError) -> DescribedModel {
     let model = try DescribedModel(configuration: configuration, tensorNames: tensorNames)
     try check(model.shapes)
@@ -113,16 +116,19 @@ public final class CheckpointDirectory: Sendable {
 
   /// Fails on the first tensor, in byte order of names, that is missing or of another shape.
   func check(_ shapes: [String: [Int]]) throws(CheckpointError) {
-    let hint = configuration.isQuantised ? ", the checkpoint is quantised" : ""
+    let isQuantised = configuration.isQuantised
+    let hint =
+      isQuantised ? ": the checkpoint is quantised, and not in a form that can be read" : ""
     let names = shapes.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     for name in names {
       guard let found = tensor(name)?.info.shape else {
         throw CheckpointError(
-          .missingTensor, "tensor \(quoted(name)) is missing" + hint, in: path)
+          isQuantised ? .quantised : .missingTensor, "tensor \(quoted(name)) is missing" + hint,
+          in: path)
       }
       guard let expected = shapes[name], found == expected else {
         throw CheckpointError(
-          .tensorShape,
+          isQuantised ? .quantised : .tensorShape,
           "tensor \(quoted(name)): expected shape \(shapes[name] ?? []), found \(found)" + hint,
           in: path)
       }

@@ -37,6 +37,8 @@ public struct CheckpointCode: DiagnosticCode {
   public static let maskGeometry = Self("mask_geometry")
   /// A tensor beside a sliced projection that nothing says how to slice.
   public static let companionTensor = Self("companion_tensor", .unsupported)
+  /// Weights that are stored in another form than the architecture's own.
+  public static let quantised = Self("quantised", .unsupported)
   public static let queryKeyNorm = Self("query_key_norm", .unsupported)
   public static let alreadyPruned = Self("already_pruned", .unsupported)
   public static let notPruned = Self("not_pruned")

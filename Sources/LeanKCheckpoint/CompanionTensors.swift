@@ -13,10 +13,11 @@ struct CompanionTensors {
     names = source.tensorNames.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 
-  /// Checks the weight of `projection` and all that shares its prefix; calls `perRow` with each tensor
-  /// that has to lose the same rows as the weight.
+  /// Checks the weight of `projection`, which loses the rows `removed` (or has them zeroed), and all
+  /// that shares its prefix; calls `slice` with each tensor that has to lose rows too, and which.
   func check(
-    _ projection: HeadRows, layout: PruningLayout, perRow: (String) -> Void
+    _ projection: HeadRows, removing removed: RowRanges, layout: PruningLayout,
+    slice: (_ name: String, _ rows: RowRanges) -> Void
   ) throws(CheckpointError) {
     guard let weight = source.tensor(projection.weight)?.info else { return }
     guard weight.scalar.byteWidth != nil else {
@@ -31,31 +32,27 @@ struct CompanionTensors {
       guard name != projection.weight, name != projection.bias,
         let companion = source.tensor(name)?.info
       else { continue }
-      switch Self.role(of: companion, suffix: String(name.dropFirst(prefix.count)), weight) {
-      case .wholeTensor: break
-      case .perRow: if layout == .rows { perRow(name) }
-      case .unknown:
-        throw refusal(companion, "belongs to a projection that is to be sliced", layout)
+      let suffix = String(name.dropFirst(prefix.count))
+      if Self.isActivationScale(companion, suffix) { continue }
+      guard
+        let scale = WeightScale(
+          companion, suffix: suffix, of: weight, block: source.scaleBlock)
+      else { throw refusal(companion, "belongs to a projection that is to be sliced", layout) }
+      // A scale of all rows, or of rows that stay as zeros, stays.
+      guard layout == .rows, companion.shape.contains(where: { $0 != 1 }) else { continue }
+      guard let own = removed.wholeBlocks(of: scale.rowsPerScale, in: weight.rows) else {
+        throw refusal(
+          companion, "scales blocks of \(scale.rowsPerScale) rows, some of which go only in part",
+          layout)
       }
+      slice(name, own)
     }
   }
 
-  private enum Role { case wholeTensor, perRow, unknown }
-
-  /// The scales of FP8 weights that compressed-tensors and vLLM write.
-  private static func role(
-    of companion: TensorInfo, suffix: String, _ weight: TensorInfo
-  ) -> Role {
-    guard weight.scalar == .f8e4m3 || weight.scalar == .f8e5m2 else { return .unknown }
-    let isScalar = companion.shape.allSatisfy { $0 == 1 }
-    switch suffix {
-    case "input_scale": return isScalar ? .wholeTensor : .unknown
-    case "weight_scale":
-      if isScalar { return .wholeTensor }
-      let isPerRow = companion.shape == [weight.rows] || companion.shape == [weight.rows, 1]
-      return isPerRow ? .perRow : .unknown
-    default: return .unknown
-    }
+  /// The scale of what goes into a projection; it has nothing to do with its rows.
+  private static func isActivationScale(_ companion: TensorInfo, _ suffix: String) -> Bool {
+    (suffix == "input_scale" || suffix == "activation_scale")
+      && companion.shape.allSatisfy { $0 == 1 }
   }
 
   private func refusal(

@@ -12,7 +12,12 @@ struct ConfigurationObject: Sendable {
   /// Keys of the enclosing objects, each with a dot behind it.
   var prefix = ""
 
+  /// Whether this is an object inside config.json.
+  var isNested: Bool { !prefix.isEmpty }
+
   func contains(_ key: String) -> Bool { present(key) != nil }
+
+  func isList(_ key: String) -> Bool { value[key]?.kind == .array }
 
   /// An integer in `range`. Without a `default` the key is required.
   func integer(
@@ -72,6 +77,19 @@ struct ConfigurationObject: Sendable {
     guard let found = present(key) else { return try required(key, fallback) }
     guard let text = found.string else { throw wrongType(key, "a string", found) }
     return text
+  }
+
+  /// A string, nil where the key is absent.
+  func optionalString(_ key: String) throws(CheckpointError) -> String? {
+    contains(key) ? try string(key) : nil
+  }
+
+  /// The members that are objects.
+  func objects() -> [ConfigurationObject] {
+    value.children.compactMap { name, member in
+      member.kind == .object
+        ? ConfigurationObject(value: member, path: path, prefix: prefix + name + ".") : nil
+    }
   }
 
   /// An object, nil where the key is absent.

@@ -3,8 +3,11 @@ import LeanKMask
 
 /// Puts descriptions together and keeps account of the shape each named tensor has to have.
 struct DescriptionBuilder {
-  let configuration: ModelConfiguration
+  /// Of the language model.
+  var configuration: ModelConfiguration
   let tensorNames: Set<String>
+  /// From the names of a language model by itself to those on disk.
+  var naming = TensorNaming()
   private(set) var shapes: [String: [Int]] = [:]
 
   var root: ConfigurationObject { configuration.root }
@@ -14,8 +17,9 @@ struct DescriptionBuilder {
     self.tensorNames = tensorNames
   }
 
-  /// A tensor of the given name and shape.
+  /// A tensor of the given name and shape; returns its name on disk.
   mutating func tensor(_ name: String, _ shape: [Int]) -> String {
+    let name = naming(name)
     shapes[name] = shape
     return name
   }
@@ -122,7 +126,7 @@ struct DescriptionBuilder {
   mutating func outputHead(
     _ name: String = "lm_head", embedding: String, _ shape: ModelShape
   ) -> LinearDescription {
-    guard tensorNames.contains(name + ".weight") else {
+    guard tensorNames.contains(naming(name + ".weight")) else {
       return LinearDescription(weight: embedding)
     }
     return linear(name, shape.vocabularySize, shape.hiddenSize)
@@ -138,10 +142,12 @@ struct DescriptionBuilder {
     return Float(value)
   }
 
+  /// `nested` is the class's default, which a `text_config` leaves out.
   func intermediateSize(
-    _ key: String = "intermediate_size", default fallback: Int? = nil
+    _ key: String = "intermediate_size", default fallback: Int? = nil, nested: Int? = nil
   ) throws(CheckpointError) -> Int {
-    try root.integer(key, in: 1...ModelConfiguration.sizeLimit, default: fallback)
+    try root.integer(
+      key, in: 1...ModelConfiguration.sizeLimit, default: root.isNested ? nested : fallback)
   }
 
   /// Experts of each layer, and how many of them a token goes to.

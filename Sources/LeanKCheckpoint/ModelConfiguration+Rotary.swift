@@ -73,7 +73,8 @@ extension ModelConfiguration {
     let key = object.contains("rope_type") ? "rope_type" : "type"
     let type = try object.string(key, default: "default")
     switch type {
-    case "default": return .default
+    // Qwen's three positions (time, height, width) are one for text.
+    case "default", "mrope": return .default
     case "linear": return .linear(factor: try object.positive("factor"))
     case "dynamic":
       return .dynamic(

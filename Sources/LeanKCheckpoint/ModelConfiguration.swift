@@ -42,8 +42,38 @@ public struct ModelConfiguration: Sendable {
     modelType = try root.string("model_type")
   }
 
+  private init(_ outer: ModelConfiguration, root: ConfigurationObject, modelType: String) {
+    bytes = outer.bytes
+    path = outer.path
+    self.root = root
+    self.modelType = modelType
+  }
+
+  /// The configuration nested under `key`, nil where there is none; `type` in place of the
+  /// `model_type` it names.
+  func nested(
+    _ key: String, as type: String? = nil
+  ) throws(CheckpointError) -> ModelConfiguration? {
+    guard let object = try root.object(key) else { return nil }
+    let own = try object.string("model_type", default: type)
+    return ModelConfiguration(self, root: object, modelType: type ?? own)
+  }
+
+  /// The same keys, read as another `model_type`.
+  func reading(as type: String) -> ModelConfiguration {
+    ModelConfiguration(self, root: root, modelType: type)
+  }
+
   /// Whether the weights are stored in a quantised form.
-  public var isQuantised: Bool { root.contains("quantization_config") }
+  public var isQuantised: Bool {
+    ((try? QuantisedWeights(of: self)) ?? nil) != nil
+  }
+
+  /// How the weights are quantised as the file names it, such as `fp8`; nil where they are not.
+  public var quantizationMethod: String? {
+    guard let quantised = (try? QuantisedWeights(of: self)) ?? nil else { return nil }
+    return quantised.method ?? "unnamed"
+  }
 
   /// Type of the stored weights as the file names it, such as `bfloat16`.
   public var dataType: String? {

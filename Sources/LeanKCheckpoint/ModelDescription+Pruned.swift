@@ -113,6 +113,19 @@ public struct RowRanges: Sendable, Hashable {
     runs.reduce(0) { $0 + $1.clamped(to: 0..<max(row, 0)).count }
   }
 
+  /// The blocks of `size` rows that these are, counted from the first of `rows` rows; nil where a
+  /// block is only partly among them. The last block may be shorter.
+  func wholeBlocks(of size: Int, in rows: Int) -> RowRanges? {
+    var blocks: [Range<Int>] = []
+    for run in runs {
+      guard run.lowerBound.isMultiple(of: size),
+        run.upperBound == rows || run.upperBound.isMultiple(of: size)
+      else { return nil }
+      blocks.append(run.lowerBound / size..<(run.upperBound - 1) / size + 1)
+    }
+    return RowRanges(blocks)
+  }
+
   /// The rows of `0..<rows` that are not among these.
   func complement(in rows: Int) -> RowRanges {
     var result: [Range<Int>] = []

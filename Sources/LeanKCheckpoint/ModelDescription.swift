@@ -203,6 +203,14 @@ public enum QueryKeyNorm: Sendable, Hashable {
   case listPerHead(query: [NormDescription], key: [NormDescription])
   /// All heads of the layer together, weight [heads * head_dim] (OLMo 2).
   case acrossHeads(query: NormDescription, key: NormDescription)
+
+  /// Whether a head's statistics are its own, so that a head without kept channels needs no rows.
+  public var isPerHead: Bool {
+    switch self {
+    case .sharedPerHead, .ownPerHead, .listPerHead: true
+    case .acrossHeads: false
+    }
+  }
 }
 
 /// Rotation of one layer: which channels, and the frequencies.

@@ -25,6 +25,9 @@ public struct ModelFamily: Sendable {
     .exaone4,
   ]
 
+  /// Families whose language model is one of the others.
+  public static let wrappers: [ModelFamily] = [.wrapper]
+
   /// Families that are known and cannot be pruned; describing one fails with the reason.
   static let refused: [ModelFamily] = [.latentAttention]
 
@@ -32,14 +35,18 @@ public struct ModelFamily: Sendable {
   public static func of(_ configuration: ModelConfiguration) throws(CheckpointError) -> ModelFamily
   {
     let type = configuration.modelType
-    if let family = (all + refused).first(where: { $0.modelTypes.contains(type) }) {
+    if let family = (all + wrappers + refused).first(where: { $0.modelTypes.contains(type) }) {
       return family
     }
-    let known = all.flatMap(\.modelTypes).sorted().joined(separator: ", ")
-    let nested = configuration.root.contains("text_config")
+    let text = try configuration.root.object("text_config")
+    if ModelFamily.isLatent(configuration.root) || text.map(ModelFamily.isLatent) ?? false {
+      return .latentAttention
+    }
+    let known = (all + wrappers).flatMap(\.modelTypes).sorted().joined(separator: ", ")
     throw configuration.root.error(
       .unknownModelType,
-      (nested ? "multimodal " : "") + "model_type \(quoted(type)) is not known; known are \(known)",
+      (text == nil ? "" : "multimodal ")
+        + "model_type \(quoted(type)) is not known; known are \(known)",
       "model_type")
   }
 }

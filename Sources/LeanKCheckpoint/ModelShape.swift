@@ -9,6 +9,15 @@ struct ModelShape: Sendable {
     /// nil = hidden_size / heads.
     var headDim: Int?
     var vocabularySize = 32_000
+    /// Assumed in a `text_config` only, where transformers leaves out what is the default; other
+    /// files have to say it.
+    var nested = Sizes(hidden: 4096, layers: 32, heads: 32)
+  }
+
+  struct Sizes {
+    var hidden: Int
+    var layers: Int
+    var heads: Int
   }
 
   let hiddenSize: Int
@@ -27,9 +36,12 @@ struct ModelShape: Sendable {
     kvHeads given: ((_ queryHeads: Int) throws(CheckpointError) -> Int)? = nil
   ) throws(CheckpointError) {
     let heads = 1...ModelConfiguration.headLimit
-    hiddenSize = try root.integer("hidden_size", in: 1...ModelConfiguration.sizeLimit)
-    layers = try root.integer("num_hidden_layers", in: 1...ModelConfiguration.layerLimit)
-    queryHeads = try root.integer("num_attention_heads", in: heads)
+    let nested = root.isNested ? defaults.nested : nil
+    hiddenSize = try root.integer(
+      "hidden_size", in: 1...ModelConfiguration.sizeLimit, default: nested?.hidden)
+    layers = try root.integer(
+      "num_hidden_layers", in: 1...ModelConfiguration.layerLimit, default: nested?.layers)
+    queryHeads = try root.integer("num_attention_heads", in: heads, default: nested?.heads)
     if let given {
       kvHeads = try given(queryHeads)
     } else {

@@ -86,11 +86,13 @@ public struct PruningPlan: Sendable {
     }
     var warnings = source.warnings
     // Untouched weights may be stored in any way; what is sliced has to be understood.
-    let mayBePacked = layout == .cache && source.configuration.isQuantised
+    let mayBePacked = source.configuration.isQuantised
     if mayBePacked {
       model = try DescribedModel(
         configuration: source.configuration, tensorNames: source.tensorNames)
-      warnings.append("the weights are quantised, so their shapes were not checked")
+      if layout != .cache { try Self.checkSliced(model, in: source) }
+      warnings.append(
+        "the weights are quantised, so the shapes of those that stay as they are were not checked")
     } else {
       model = try source.describe()
     }
@@ -103,6 +105,7 @@ public struct PruningPlan: Sendable {
     self.shards = shards
     cachePerToken = Self.cacheSize(model.description, mask, in: source)
     if !mayBePacked { warnings += Self.unusedTensors(model, source) }
+    if layout == .cache { warnings += Self.idleRows(model.description, mask) }
     self.warnings = warnings
   }
 
@@ -131,13 +134,25 @@ public struct PruningPlan: Sendable {
       var projections = [attention.key]
       if layout == .rows { projections.append(attention.query) }
       for projection in projections {
-        let rowsOfWeight = rows[projection.weight]
-        try companions.check(projection, layout: layout) { scale in
-          removed[scale] = rowsOfWeight
-        }
+        guard let own = rows[projection.weight], own.count > 0 else { continue }
+        try companions.check(projection, removing: own, layout: layout) { removed[$0] = $1 }
       }
     }
     return removed
+  }
+
+  /// Checks the shapes of the projections that lose rows.
+  private static func checkSliced(
+    _ model: DescribedModel, in source: CheckpointDirectory
+  ) throws(CheckpointError) {
+    var sliced: Set<String> = []
+    for layer in model.description.layers {
+      for projection in [layer.attention.key, layer.attention.query] {
+        sliced.insert(projection.weight)
+        if let bias = projection.bias { sliced.insert(bias) }
+      }
+    }
+    try source.check(model.shapes.filter { sliced.contains($0.key) })
   }
 
   private static func plan(
@@ -185,6 +200,25 @@ public struct PruningPlan: Sendable {
     return CacheSize(keysDense: dense, keysPruned: pruned, values: values)
   }
 
+  /// Rows of K and Q that a normed family keeps for heads whose keys are never looked at.
+  private static func idleRows(_ model: ModelDescription, _ mask: ChannelMask) -> [String] {
+    var rows = 0
+    var all = 0
+    for (layer, masked) in zip(model.layers, mask.layers) {
+      let attention = layer.attention
+      guard let norm = attention.queryKeyNorm, norm.isPerHead else { return [] }
+      let rowsOfHead = (1 + attention.group) * attention.headDim
+      rows += masked.heads.count(where: \.isEmpty) * rowsOfHead
+      all += attention.kvHeads * rowsOfHead
+    }
+    return rows == 0
+      ? []
+      : [
+        "\(rows) of \(all) rows of K and Q belong to heads that keep nothing; a runtime for static mode "
+          + "could leave them out exactly"
+      ]
+  }
+
   /// Buffers that old checkpoints carry along; no model computes with them.
   private static let buffers = [".inv_freq", ".attention.bias", ".masked_bias"]
 
@@ -198,8 +232,8 @@ public struct PruningPlan: Sendable {
       return []
     }
     return [
-      "\(unused.count) tensors that are no part of a \(model.description.modelType) are copied as "
-        + "they are, the first is \(quoted(first))"
+      "\(unused.count) tensors outside the decoder of a \(model.description.modelType) are copied "
+        + "as they are, the first is \(quoted(first))"
     ]
   }
 }

@@ -60,6 +60,7 @@ struct BenchCommand: Subcommand {
     #if DEBUG
       console.warn("this is a debug build: its times say nothing")
       options.repetitions = 1
+      options.evictionBytes = 1 << 20
     #endif
     let benchmark = AttentionBenchmark(mask: channelMask, options: options)
     var bandwidth = benchmark.memoryBandwidth()
@@ -96,8 +97,7 @@ struct BenchCommand: Subcommand {
       }
     }
     for tokens in context {
-      let memory = AttentionBenchmark.memory(
-        mask: mask, element: cache, window: options.window, context: tokens)
+      let memory = AttentionBenchmark.memory(mask: mask, options: options, context: tokens)
       guard let memory, memory <= Machine.memory / 4 * 3 else {
         throw CommandError(
           .limitExceeded,

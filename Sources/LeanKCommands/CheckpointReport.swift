@@ -2,6 +2,7 @@ import ByteIO
 import LeanKCheckpoint
 import LeanKMask
 import LeanKReport
+import TensorFiles
 
 /// What `inspect` says of a checkpoint without a mask; the property names are the keys of `--json`.
 struct CheckpointReport: Encodable {
@@ -26,7 +27,13 @@ struct CheckpointReport: Encodable {
   var rotaryWidth: [Nullable<Int>]
   var pairing: [Nullable<String>]
   var slidingWindow: [Nullable<Int>]
+  /// `none`, `per_head` or `across_heads`: whose channels a key is normed over.
+  var keyNorm: [String]
   var dtype: Nullable<String>
+  /// How the weights are packed or scaled, as config.json names it.
+  var quantization: Nullable<String>
+  /// Bytes of the weights by their type on disk.
+  var weightBytes: [String: Int]
   var weightFiles: Int
   var keyCacheBytesPerToken: Int
   var valueCacheBytesPerToken: Int
@@ -45,7 +52,16 @@ struct CheckpointReport: Encodable {
     rotaryWidth = geometries.map { Nullable($0.attention?.rotary.width) }
     pairing = geometries.map { Nullable($0.attention?.rotary.pairing.rawValue) }
     slidingWindow = description.layers.map { Nullable($0.attention.slidingWindow) }
+    keyNorm = description.layers.map { layer in
+      layer.attention.queryKeyNorm.map { $0.isPerHead ? "per_head" : "across_heads" } ?? "none"
+    }
     dtype = Nullable(checkpoint.configuration.dataType)
+    quantization = Nullable(checkpoint.configuration.quantizationMethod)
+    weightBytes = checkpoint.shards.reduce(into: [:]) { sums, shard in
+      for tensor in shard.file.header.tensors {
+        sums[tensor.scalar.rawValue, default: 0] += tensor.range.count
+      }
+    }
     weightFiles = checkpoint.shards.count
     // A mask that keeps everything costs what the dense model does.
     let full = try ChannelMask(
@@ -63,49 +79,75 @@ struct CheckpointReport: Encodable {
       let bytes = subject.cost.dense(context: $0)
       return Context(tokens: $0, keys: bytes.keys, values: bytes.values)
     }
-    let normed = subject.facts.hasQueryKeyNorm
+    let probe = try Self.probe(geometries)
+    layouts = PruningLayout.allCases.map { layout in
+      Self.layout(layout, of: checkpoint, description, probe)
+    }
+  }
+
+  /// A mask that takes one pair (or, where there is none, one channel) from every head.
+  private static func probe(_ geometries: [LayerGeometry]) throws(MaskError) -> ChannelMask {
+    try ChannelMask(
+      layers: geometries.map { geometry throws(MaskError) in
+        let partner = geometry.attention?.rotary.partner(of: 0) ?? 0
+        let kept = ChannelSet(
+          width: geometry.headDim,
+          channels: (0..<geometry.headDim).filter { $0 != 0 && $0 != partner })
+        return try LayerMask(
+          geometry: geometry, heads: [ChannelSet](repeating: kept, count: geometry.kvHeads))
+      })
+  }
+
+  /// Whether a plan for `layout` can be made at all; the refusal is the reason.
+  private static func layout(
+    _ layout: PruningLayout, of checkpoint: CheckpointDirectory, _ description: ModelDescription,
+    _ probe: ChannelMask
+  ) -> Layout {
+    do throws(CheckpointError) {
+      _ = try PruningPlan(source: checkpoint, mask: probe, layout: layout)
+    } catch {
+      return Layout(
+        layout: layout.rawValue, possible: false,
+        reason: error.detail + idleRows(error, description))
+    }
     let reason =
-      normed
-      ? "its keys are normed over all channels, so no row can go" : "exact: keys are not normed"
-    layouts = [
-      Layout(layout: "rows", possible: !normed, reason: reason),
-      Layout(layout: "cache", possible: true, reason: "the weights stay as they are"),
-      Layout(layout: "zeroed", possible: !normed, reason: reason),
-    ]
+      switch layout {
+      case .rows: "exact: rows of K and Q outside the mask's pair closure go"
+      case .cache: "the weights stay as they are"
+      case .zeroed: "exact: rows of K outside the mask's pair closure become 0"
+      }
+    return Layout(layout: layout.rawValue, possible: true, reason: reason)
+  }
+
+  /// What could go all the same where norms forbid more.
+  private static func idleRows(
+    _ error: CheckpointError, _ description: ModelDescription
+  ) -> String {
+    guard error.code == .queryKeyNorm else { return "" }
+    let attentions = description.layers.map(\.attention)
+    guard attentions.allSatisfy({ $0.queryKeyNorm?.isPerHead ?? false }),
+      let first = attentions.first
+    else { return "; not even those of heads that keep nothing" }
+    return
+      "; of a head that keeps nothing, its \((1 + first.group) * first.headDim) rows of K and Q could go"
   }
 
   var text: String {
-    func span<Value: Hashable>(_ values: [Value], _ text: (Value) -> String) -> String {
-      var seen: Set<Value> = []
-      return values.filter { seen.insert($0).inserted }.prefix(4).map(text)
-        .joined(separator: " or ")
-    }
-    let rotations = zip(rotaryWidth, pairing).map { width, pairing in
-      (width.wrapped ?? 0) == 0
-        ? "no RoPE" : "\(pairing.wrapped ?? "") pairs over \(width.wrapped ?? 0)"
-    }
     var lines = [
       escaped(path, limit: 4096),
       Formatting.row("family", escaped(modelType) + ", no mask"),
-      Formatting.row(
-        "geometry",
-        "\(layers) layers of \(span(kvHeads, String.init)) KV heads of \(span(headDim, String.init)) "
-          + "channels, \(span(queryHeads.map(\.wrapped)) { $0.map(String.init) ?? "?" }) query heads, "
-          + span(rotations) { $0 }),
     ]
-    let windows = Set(slidingWindow.compactMap(\.wrapped)).sorted()
-    if !windows.isEmpty {
-      lines.append(
-        Formatting.row(
-          "window",
-          "\(slidingWindow.count { $0.wrapped != nil }) of \(layers) layers see "
-            + "\(windows.prefix(4).map(String.init).joined(separator: " or ")) tokens"))
+    for (index, kind) in kinds.enumerated() {
+      lines.append(Formatting.row(index == 0 ? "geometry" : "", kind))
     }
+    let types = weightBytes.sorted { $0.key < $1.key }
+      .map { "\($0.key) \(Formatting.bytes($0.value))" }.joined(separator: ", ")
     lines.append(
       Formatting.row(
         "weights",
         "\(escaped(dtype.wrapped ?? "dtype not recorded")), \(weightFiles) "
-          + (weightFiles == 1 ? "file" : "files")))
+          + (weightFiles == 1 ? "file" : "files") + ": \(types)"
+          + (quantization.wrapped.map { ", quantised: \(escaped($0))" } ?? "")))
     lines.append(
       Formatting.row(
         "cache",
@@ -123,5 +165,51 @@ struct CheckpointReport: Encodable {
         Formatting.row(layout.layout, (layout.possible ? "possible, " : "no, ") + layout.reason))
     }
     return lines.joined(separator: "\n")
+  }
+
+  /// The different shapes of layers, each with the layers that have it.
+  private var kinds: [String] {
+    var order: [String] = []
+    var members: [String: [Int]] = [:]
+    for layer in 0..<layers {
+      let kind = shape(of: layer)
+      if members[kind] == nil { order.append(kind) }
+      members[kind, default: []].append(layer)
+    }
+    guard order.count > 1 else { return order.map { "\(layers) layers: \($0)" } }
+    return order.map {
+      "\(members[$0]?.count == 1 ? "layer" : "layers") \(runs(members[$0] ?? [])): \($0)"
+    }
+  }
+
+  private func shape(of layer: Int) -> String {
+    let width = rotaryWidth[layer].wrapped ?? 0
+    var text =
+      "\(kvHeads[layer]) KV \(kvHeads[layer] == 1 ? "head" : "heads") of \(headDim[layer]) channels, "
+      + "\(queryHeads[layer].wrapped ?? 0) query heads, "
+    text += width == 0 ? "no RoPE" : "\(pairing[layer].wrapped ?? "") pairs over \(width)"
+    if let window = slidingWindow[layer].wrapped { text += ", window \(window)" }
+    switch keyNorm[layer] {
+    case "per_head": text += ", keys normed by head"
+    case "across_heads": text += ", keys normed over all heads"
+    default: break
+    }
+    return text
+  }
+
+  /// `0-3, 5`
+  private func runs(_ numbers: [Int]) -> String {
+    var runs: [ClosedRange<Int>] = []
+    for number in numbers {
+      if let last = runs.last, last.upperBound + 1 == number {
+        runs[runs.count - 1] = last.lowerBound...number
+      } else {
+        runs.append(number...number)
+      }
+    }
+    let shown = runs.prefix(12).map {
+      $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)"
+    }
+    return shown.joined(separator: ", ") + (runs.count > 12 ? ", ..." : "")
   }
 }

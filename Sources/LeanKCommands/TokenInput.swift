@@ -5,6 +5,8 @@ import TensorFiles
 /// The tokens of a `verify` run: from a file, or random ones from a seed.
 enum TokenInput {
   static let fileLimit = 64 << 20
+  /// Most values of a JSON file.
+  static let tokenLimit = 2_500_000
 
   /// Token ids from JSON (a flat list), .npy, or .safetensors (tensor `input_ids`), of shape [n] or
   /// [1, n].
@@ -50,7 +52,8 @@ enum TokenInput {
   }
 
   private static func fromJSON(_ path: String) throws -> [Int] {
-    let root = try JSONDocument(try readFile(path, limit: fileLimit), path: path).root
+    let bytes = try readFile(path, limit: fileLimit)
+    let root = try JSONDocument(bytes, path: path, valueLimit: tokenLimit).root
     guard root.kind == .array else {
       throw CommandError(
         .malformed,

@@ -2,8 +2,8 @@ public import LeanKMask
 
 /// Measures decode attention for the geometry of a mask, pruned beside dense, layer by layer.
 ///
-/// Before each measurement a buffer of `bufferSize` bytes is read, so that nothing of keys and values
-/// is found in the processor's caches, as in a decoder, where the weights pass in between.
+/// Before each measurement another buffer is read, so that nothing of keys and values is found in the
+/// processor's caches, as in a decoder, where the weights pass in between.
 public struct AttentionBenchmark: Sendable {
   private let mask: ChannelMask
   private let options: BenchmarkOptions
@@ -11,27 +11,26 @@ public struct AttentionBenchmark: Sendable {
   private let buffer: [Float]
   private let clock = ContinuousClock()
 
-  /// Bytes, several times the largest caches of processors.
-  public static let bufferSize = 1 << 29
-
   public init(mask: ChannelMask, options: BenchmarkOptions) {
     self.mask = mask
     self.options = options
     attention = DecodeAttention(threads: options.threads)
-    buffer = [Float](repeating: 1, count: Self.bufferSize / 4)
+    buffer = [Float](repeating: 1, count: options.evictionBytes / 4)
   }
 
-  /// Bytes of memory that a benchmark of `mask` takes, nil past Int's range: the buffer, and a
-  /// layer dense, windowed and static.
+  /// Bytes of memory that a benchmark takes, nil past Int's range: the buffer, and a layer dense,
+  /// windowed and static.
   public static func memory(
-    mask: ChannelMask, element: CacheElement, window: AttentionWindow, context: Int
+    mask: ChannelMask, options: BenchmarkOptions, context: Int
   ) -> Int? {
     let channels = mask.layers.map { $0.geometry.channels }.max() ?? 0
-    let (row, rowOverflow) = (3 * 2 * element.size).multipliedReportingOverflow(by: channels)
+    let (row, rowOverflow) = (3 * 2 * options.element.size).multipliedReportingOverflow(
+      by: channels)
+    // A window's ring is there however few the tokens are.
     let (tokens, tokenOverflow) = context.addingReportingOverflow(
-      window.sink + window.recent + window.accumulate)
+      options.window.sink + options.window.recent + options.window.accumulate)
     let (caches, overflow) = tokens.multipliedReportingOverflow(by: row)
-    let (total, totalOverflow) = caches.addingReportingOverflow(bufferSize)
+    let (total, totalOverflow) = caches.addingReportingOverflow(options.evictionBytes)
     return rowOverflow || tokenOverflow || overflow || totalOverflow ? nil : total
   }
 
@@ -44,7 +43,7 @@ public struct AttentionBenchmark: Sendable {
       readBuffer()
       fastest = min(fastest, start.duration(to: clock.now) / .seconds(1))
     }
-    return Double(Self.bufferSize) / fastest / 1e9
+    return Double(4 * buffer.count) / fastest / 1e9
   }
 
   /// Windowed and static at `context` tokens, at least 1. `progress` is told layers done.

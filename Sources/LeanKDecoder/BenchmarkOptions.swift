@@ -9,16 +9,19 @@ public struct BenchmarkOptions: Sendable, Hashable {
   public var threads: Int
   /// Times that each layer is measured; the fastest counts, as it does for the bandwidth.
   public var repetitions: Int
+  /// Bytes read before each measurement; by default several times the largest caches of processors.
+  public var evictionBytes: Int
 
   public init(
     queryHeads: Int? = nil, element: CacheElement = .f32, window: AttentionWindow = .standard,
-    threads: Int = 1, repetitions: Int = 5
+    threads: Int = 1, repetitions: Int = 5, evictionBytes: Int = 1 << 29
   ) {
     self.queryHeads = queryHeads
     self.element = element
     self.window = window
     self.threads = threads
     self.repetitions = repetitions
+    self.evictionBytes = evictionBytes
   }
 
   /// Query heads of a layer under these options.

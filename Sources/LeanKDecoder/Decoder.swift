@@ -7,7 +7,13 @@ import LeanKCheckpoint
 /// f32 arithmetic over f32, f16 and bf16 weights. A run is deterministic; it does not depend on the
 /// number of threads.
 public final class Decoder {
-  private let runs: [SideRun]
+  private var runs: [SideRun]
+  private let sides: [DecoderSide]
+  private let promptLength: Int
+  /// Tokens for whose number the rotations were made.
+  private var length: Int
+  /// Tokens that went through so far, by side.
+  private var history: [[Int32]]
   private let groups: [Group]
   private let options: DecodeOptions
   private let multiply: MatrixMultiply
@@ -43,8 +49,9 @@ public final class Decoder {
 
   /// Prepares a run of `length` tokens, of which the first `promptLength` go in one pass.
   ///
-  /// `length` also chooses between the factors of rotations that depend on it; tokens of `greedy`
-  /// that follow keep them. Fails when a mask does not fit its model.
+  /// `length` also chooses the frequencies of rotations that depend on it (`dynamic`, `longrope`):
+  /// all tokens are rotated as in one pass over the whole run. Fails when a mask does not fit its
+  /// model.
   public init(
     _ sides: [DecoderSide], promptLength: Int, length: Int, options: DecodeOptions
   ) throws(DecoderError) {
@@ -66,6 +73,21 @@ public final class Decoder {
             source: side.model.weights, residentLimit: options.residentWeights),
           sides: sides.indices.filter { sides[$0].model === side.model }))
     }
+    runs = try Self.runs(sides, groups, promptLength, length: length, options)
+    history = [[Int32]](repeating: [], count: sides.count)
+    self.sides = sides
+    self.promptLength = promptLength
+    self.length = length
+    self.groups = groups
+    self.options = options
+    self.layerCount = layerCount
+    multiply = MatrixMultiply(threads: options.threads)
+  }
+
+  private static func runs(
+    _ sides: [DecoderSide], _ groups: [Group], _ promptLength: Int, length: Int,
+    _ options: DecodeOptions
+  ) throws(DecoderError) -> [SideRun] {
     var runs: [SideRun] = []
     for side in sides {
       guard let group = groups.first(where: { $0.model === side.model }) else { continue }
@@ -74,11 +96,7 @@ public final class Decoder {
           side, weights: group.weights, options: options, promptLength: promptLength,
           length: length))
     }
-    self.runs = runs
-    self.groups = groups
-    self.options = options
-    self.layerCount = layerCount
-    multiply = MatrixMultiply(threads: options.threads)
+    return runs
   }
 
   /// Takes the given tokens through all sides and returns each side's logits at every position.
@@ -89,17 +107,18 @@ public final class Decoder {
   ) throws(DecoderError) -> [Output] {
     let logits = try forward(
       [[Int32]](repeating: tokens, count: runs.count), onLayer: onLayer)
-    last = logits.map { logits in
-      guard logits.rows > 0 else { return logits }
-      return Matrix(
-        rows: 1, columns: logits.columns, values: Array(logits.row(logits.rows - 1)))
-    }
+    last = logits.map(\.lastRow)
     return zip(logits, runs).map { Output(logits: $0, cache: $1.cached) }
   }
 
   /// Lets each side continue `count` tokens of its own choice: the highest logit, ties to the lowest
   /// id, end-of-text like any other. Weights are read once a token, unless they may stay.
-  public func greedy(count: Int) throws(DecoderError) -> [[Int32]] {
+  ///
+  /// Where a rotation changes with the number of tokens, all of them go through again, as if they had
+  /// been given.
+  public func greedy(
+    count: Int, onLayer: (LayerState) -> Void = { _ in }
+  ) throws(DecoderError) -> [[Int32]] {
     guard position > 0 else {
       throw DecoderError(.promptLength, "greedy decoding continues given tokens, none were given")
     }
@@ -107,9 +126,29 @@ public final class Decoder {
     for step in 0..<max(0, count) {
       let next = last.map { $0.argmax(row: 0) }
       for (side, token) in next.enumerated() { chosen[side].append(Int32(token)) }
-      if step + 1 < count { last = try forward(next.map { [Int32($0)] }, onLayer: { _ in }) }
+      guard step + 1 < count else { continue }
+      if rotationsChange(at: position + 1) {
+        length = position + 1
+        runs = try Self.runs(sides, groups, promptLength, length: length, options)
+        let all = zip(history, next).map { $0 + [Int32($1)] }
+        history = history.map { _ in [] }
+        position = 0
+        last = try forward(all, onLayer: onLayer).map(\.lastRow)
+      } else {
+        last = try forward(next.map { [Int32($0)] }, onLayer: onLayer)
+      }
     }
     return chosen
+  }
+
+  /// Whether a run of `count` tokens rotates in another way than this one has done.
+  private func rotationsChange(at count: Int) -> Bool {
+    guard count > length else { return false }
+    let rotations = Set(
+      sides.flatMap { $0.model.description.layers.compactMap(\.attention.rotary) })
+    return rotations.contains {
+      RotaryFrequencies($0, length: count) != RotaryFrequencies($0, length: length)
+    }
   }
 
   /// One pass of each side's tokens, equally many; returns logits by side.
@@ -121,6 +160,9 @@ public final class Decoder {
     for layer in 0..<layerCount {
       var attention = hidden
       for group in groups {
+        if layer + 1 < layerCount {
+          group.weights.prefetch(group.model.description.layers[layer + 1])
+        }
         for side in group.sides {
           attention[side] = try runs[side].apply(layer: layer, to: &hidden[side], from: position)
         }
@@ -129,6 +171,7 @@ public final class Decoder {
       onLayer(LayerState(layer: layer, hidden: hidden, attention: attention))
     }
     position += tokens.first?.count ?? 0
+    for side in runs.indices { history[side] += tokens[side] }
     for (side, run) in runs.enumerated() { hidden[side] = try run.finish(hidden[side]) }
     var logits = hidden
     for group in groups {
@@ -188,6 +231,12 @@ extension Matrix {
     var best = elements.startIndex
     for index in elements.indices where elements[index] > elements[best] { best = index }
     return best - elements.startIndex
+  }
+
+  /// The last row as a matrix of one, empty where there is none.
+  var lastRow: Matrix {
+    guard rows > 0 else { return self }
+    return Matrix(rows: 1, columns: columns, values: Array(row(rows - 1)))
   }
 
   /// Copies `part`'s columns to those from `column` on.

@@ -37,7 +37,7 @@ struct FeedForward {
 
   private func apply(_ mixture: MixtureDescription, to x: Matrix) throws(DecoderError) -> Matrix {
     let router = try weights.apply(mixture.router, to: x, multiply: multiply)
-    guard (1...max(1, router.columns)).contains(mixture.expertsPerToken) else {
+    guard mixture.expertsPerToken >= 1, mixture.expertsPerToken <= router.columns else {
       throw DecoderError(
         .geometry, "\(mixture.expertsPerToken) experts a token of \(router.columns) experts")
     }

@@ -157,6 +157,46 @@ struct Kernels: Sendable {
     }
   }
 
+  /// Tokens rearranged for `multiply`.
+  struct PackedTokens: Sendable {
+    let count: Int
+    let width: Int
+    fileprivate let values: [Float]
+  }
+
+  func pack(_ x: Matrix) -> PackedTokens {
+    let (rows, columns) = (x.rows, x.columns)
+    let count = leank_packed_count(level, rows, columns)
+    let values = unsafe [Float](unsafeUninitializedCapacity: count) { packed, initialized in
+      unsafe x.values.withUnsafeBufferPointer { x in
+        unsafe leank_pack(level, packed.baseAddress, x.baseAddress, columns, rows, columns)
+      }
+      initialized = count
+    }
+    return PackedTokens(count: x.rows, width: x.columns, values: values)
+  }
+
+  /// `out[t * stride + r] = x[t] . w[r]` for every token and every row of `w`, which are as wide.
+  ///
+  /// `out` has `stride * (tokens - 1) + rows` elements from `first` on, of which this writes the
+  /// first ones of each stride and reads none.
+  @unsafe func multiply(
+    into out: UnsafeMutableBufferPointer<Float>, at first: Int, stride: Int, _ x: PackedTokens,
+    _ w: [Float]
+  ) {
+    guard x.width > 0, x.count > 0, !w.isEmpty else { return }
+    let rows = w.count / x.width
+    precondition(rows * x.width == w.count && rows <= stride && first >= 0)
+    precondition(first + (x.count - 1) * stride + rows <= out.count)
+    unsafe x.values.withUnsafeBufferPointer { packed in
+      unsafe w.withUnsafeBufferPointer { w in
+        unsafe leank_multiply(
+          level, out.baseAddress.map { unsafe $0 + first }, stride, packed.baseAddress, x.count,
+          w.baseAddress, x.width, rows, x.width)
+      }
+    }
+  }
+
   /// Replaces each x of `range` by `exp(x - shift)` and returns the sum; for x up to `shift`.
   func exponentials(_ x: inout [Float], _ range: Range<Int>, shift: Float) -> Float {
     unsafe x.withUnsafeMutableBufferPointer { x in

@@ -37,8 +37,7 @@ public struct LogitComparison: Sendable, Hashable {
   /// Largest difference that f32 arithmetic explains: its noise, measured against float64 on models
   /// with logits up to 8, grows with the logits.
   public static func tolerance(reference: Matrix) -> Double {
-    let largest = reference.values.reduce(0) { max($0, abs($1)) }
-    return 3e-5 * max(1, Double(largest) / 8)
+    3e-5 * max(1, Double(reference.largest) / 8)
   }
 
   private static func divergence(_ reference: Matrix, _ other: Matrix, _ row: Int) -> Double {
@@ -74,17 +73,27 @@ extension Matrix {
     return largest
   }
 
-  /// Mean negative log likelihood, in nats, of each token after the first under the logits of the
-  /// position before it; nil for fewer than two tokens.
-  public func nextTokenLoss(_ tokens: [Int32]) -> Double? {
-    precondition(tokens.count == rows)
-    guard rows > 1 else { return nil }
+  /// Largest magnitude of an element, 0 when there is none.
+  var largest: Float { values.reduce(0) { max($0, abs($1)) } }
+
+  /// First row in which an element differs by more than `limit`, or is not a number.
+  func firstRow(differingFrom other: Matrix, by limit: Double) -> Int? {
+    precondition(rows == other.rows && columns == other.columns)
+    return values.indices.first { !(Double(abs(values[$0] - other.values[$0])) <= limit) }
+      .map { $0 / columns }
+  }
+
+  /// Mean negative log likelihood, in nats, of each token after position `first` under the logits
+  /// of the position before it; nil when there is no such token.
+  public func nextTokenLoss(_ tokens: [Int32], from first: Int = 0) -> Double? {
+    precondition(tokens.count == rows && first >= 0)
+    guard first + 1 < rows else { return nil }
     var sum = 0.0
-    for row in 0..<rows - 1 {
+    for row in first..<rows - 1 {
       let logits = self.row(row)
       sum +=
         logSumOfExponentials(logits) - Double(logits[logits.startIndex + Int(tokens[row + 1])])
     }
-    return sum / Double(rows - 1)
+    return sum / Double(rows - 1 - first)
   }
 }

@@ -3,15 +3,17 @@ import COpenBLAS
 /// Products of activations with weights. The only importer of OpenBLAS.
 ///
 /// A product is cut into tiles of weight rows; each is widened to f32 and multiplied by one thread.
-/// What a tile computes does not depend on the thread, so neither does the result.
+/// Every element of a result is summed in one fixed order, whatever rows, tokens and threads are
+/// beside it. That, and its speed where OpenBLAS does not know the processor, is why weights go
+/// through our own loops; OpenBLAS serves the attention of the dense side.
 struct MatrixMultiply: Sendable {
   let threads: Int
 
-  /// Up to this many tokens go through our own loops, which read a weight once and widen it in
-  /// registers.
-  private static let fewTokens = 4
-  /// f32 elements of one widened tile: it should stay in a core's own cache.
-  private static let tileElements = 1 << 18
+  /// Up to this many tokens, weights are read once and widened in registers.
+  private static let fewTokens = 8
+  /// Rows of one widened tile: divisible by those that a core multiplies at once, small enough for
+  /// its own cache.
+  private static let tileRows = 96
 
   /// OpenBLAS runs in the calling thread, ours are the threads.
   private static let singleThreaded: Void = openblas_set_num_threads(1)
@@ -26,8 +28,7 @@ struct MatrixMultiply: Sendable {
     precondition(weight.columns == x.columns)
     let width = ranges.reduce(0) { $0 + $1.count }
     let few = x.rows <= Self.fewTokens
-    let step = max(
-      1, few ? max(64, 8192 / max(1, x.columns)) : Self.tileElements / max(1, x.columns))
+    let step = few ? max(64, 8192 / max(1, x.columns)) : Self.tileRows
     var tiles: [Tile] = []
     var column = 0
     for range in ranges {
@@ -126,23 +127,16 @@ struct MatrixMultiply: Sendable {
   private func throughTiles(
     _ x: Matrix, _ weight: WeightMatrix, _ tiles: [Tile], _ width: Int
   ) -> Matrix {
-    guard width > 0 else { return Matrix(rows: x.rows, columns: 0) }
+    guard width > 0, x.columns > 0 else { return Matrix(rows: x.rows, columns: width) }
+    let packed = Kernels.best.pack(x)
     let values = unsafe [Float](unsafeUninitializedCapacity: x.rows * width) { out, initialized in
-      guard let base = out.baseAddress else { return }
       concurrently(tiles.count, threads: threads) { index in
         let tile = tiles[index]
         let widened = weight.widened(
           tile.rows.lowerBound * x.columns..<tile.rows.upperBound * x.columns)
-        // Tiles write disjoint columns of the result.
-        unsafe x.values.withUnsafeBufferPointer { x in
-          unsafe widened.withUnsafeBufferPointer { widened in
-            unsafe cblas_sgemm(
-              CblasRowMajor, CblasNoTrans, CblasTrans, blasint(x.count / weight.columns),
-              blasint(tile.rows.count), blasint(weight.columns), 1, x.baseAddress,
-              blasint(weight.columns), widened.baseAddress, blasint(weight.columns), 0,
-              base + tile.column, blasint(width))
-          }
-        }
+        // Tiles write disjoint columns of the result, so threads share the buffer.
+        unsafe Kernels.best.multiply(
+          into: out, at: tile.column, stride: width, packed, widened)
       }
       initialized = x.rows * width
     }

@@ -1,4 +1,5 @@
 import ByteIO
+import LeanKCheckpoint
 import TensorFiles
 
 /// The weights of one checkpoint as the decoder goes through its layers: each is read when first
@@ -46,10 +47,7 @@ final class WeightStore {
     let (allRows, columns) = try extent(of: name)
     guard let info = source.tensor(named: name) else { throw Self.missing(name) }
     guard let element = Kernels.Element(info.scalar) else {
-      throw DecoderError(
-        .scalarType,
-        "tensor \(quoted(name)) is \(info.scalar.rawValue), the decoder computes with F32, F16 and BF16"
-      )
+      throw DecoderError.unreadable(name, info.scalar)
     }
     guard rows.lowerBound >= 0, rows.upperBound <= allRows else {
       throw DecoderError(
@@ -108,6 +106,12 @@ final class WeightStore {
       throw DecoderError(.tensorShape, "tensor \(quoted(name)) is larger than memory can be")
     }
     return (rows, columns)
+  }
+
+  /// Announces the weights of a layer that comes next, unless they are in memory.
+  func prefetch(_ layer: LayerDescription) {
+    let known = Set(resident.keys.map(\.name))
+    source.willRead(layer.weightNames.filter { !known.contains($0) }.sorted())
   }
 
   /// Drops what was read for the layer and has no room to stay.

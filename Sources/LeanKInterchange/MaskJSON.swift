@@ -16,7 +16,8 @@ import StrictJSON
 /// interleaved) stand together or not at all. Other keys are refused.
 enum MaskJSON {
   static let format = "leank-mask"
-  /// Most values of a file, counted before it is parsed: each costs about a hundred bytes.
+  /// Most values of a file, counted before it is parsed. Lists of channels are denser than the JSON
+  /// of models, for which the parser's own limit is made.
   static let valueLimit = 250_000
   /// Most channels: a mask costs memory for channels that it does not name.
   static let channelLimit = 1 << 28
@@ -27,7 +28,7 @@ enum MaskJSON {
     try checkSize(bytes)
     let document: JSONDocument
     do throws(JSONError) {
-      document = try JSONDocument(parsing: bytes)
+      document = try JSONDocument(parsing: bytes, valueLimit: valueLimit)
     } catch {
       throw InterchangeError(.json, error.description)
     }

@@ -7,6 +7,7 @@ enum SafetensorsBytes {
   static func read(
     _ bytes: Span<UInt8>, limits: TensorFileLimits
   ) throws(TensorFileError) -> (tensors: [NamedTensor], metadata: [String: String]) {
+    if let error = TensorFileError.misnamedSafetensors(bytes) { throw error }
     let length = try SafetensorsHeader.jsonLength(parsing: bytes, fileSize: bytes.count)
     let header = try SafetensorsHeader(
       json: bytes.extracting(8..<8 + length), fileSize: bytes.count)

@@ -135,7 +135,9 @@ public struct MaskComparison: Sendable {
       change("scores", first.scores, second.scores) { scores in
         scores.map { "\($0.kind) \($0.scalar.rawValue)" } ?? "none"
       },
-      change("deployment", first.deployment, second.deployment, deploymentText),
+      // A mask that records no use is used statically.
+      change(
+        "deployment", first.deployment ?? .static, second.deployment ?? .static, deploymentText),
     ].compactMap(\.self)
   }
 

@@ -10,40 +10,72 @@ public struct JSONDocument: Sendable {
   /// Deepest nesting of arrays and objects.
   public static let depthLimit = 64
 
+  /// Most values of a text of `bytes` bytes.
+  ///
+  /// A value takes 24 bytes of memory and two of text, so texts of nothing but digits and commas
+  /// are refused before they grow to many times their size; what models ship has a value in ten.
+  public static func valueLimit(bytes: Int) -> Int { min(1024 + bytes / 6, 2_500_000) }
+
   /// One value. Children of a container are linked by `next`, so nothing is nested in memory and
-  /// nothing recurses, neither while parsing nor when the document is freed.
+  /// nothing recurses, neither while parsing nor when the document is freed. Text stays where it is
+  /// and is decoded when asked for.
   struct Node: Sendable {
     var kind: JSONKind
     /// Bytes of the value in the text, quotes and brackets included.
-    var range: Range<Int>
-    /// The decoded string, or a number's text; empty otherwise.
-    var text: String
-    /// Key of this value in its object.
-    var key: String
-    var firstChild: Int
-    var next: Int
-    var count: Int
+    var start: UInt32
+    var end: UInt32
+    /// Where the key of this value in its object begins, at its opening quote.
+    var key: UInt32
+    var firstChild: Int32
+    var next: Int32
   }
 
+  let bytes: [UInt8]
   let nodes: [Node]
 
   /// The whole text's value.
   public var root: JSONValue { JSONValue(document: self, index: 0) }
 
-  /// Parses `bytes`, all of them.
-  public init(parsing bytes: Span<UInt8>) throws(JSONError) {
-    var parser = JSONParser()
-    try parser.parse(bytes)
-    nodes = parser.nodes
+  /// Parses a copy of `bytes`, all of them.
+  public init(parsing bytes: Span<UInt8>, valueLimit: Int? = nil) throws(JSONError) {
+    try self.init(bytes.copy(0..<bytes.count), valueLimit: valueLimit)
   }
 
-  /// Parses an array of bytes and says of which file in an error.
-  public init(_ bytes: [UInt8], path: String? = nil) throws(JSONError) {
+  /// Parses all of `bytes` and says of which file in an error. A `valueLimit` takes the place of
+  /// the usual one, for formats that consist of short numbers.
+  public init(
+    _ bytes: [UInt8], path: String? = nil, valueLimit: Int? = nil
+  ) throws(JSONError) {
+    var parser = JSONParser(valueLimit: valueLimit ?? Self.valueLimit(bytes: bytes.count))
     do throws(JSONError) {
-      try self.init(parsing: bytes.span)
+      guard UInt32(exactly: bytes.count) != nil else {
+        throw JSONError(.tooLarge, "JSON of \(bytes.count) bytes")
+      }
+      try parser.parse(bytes.span)
     } catch {
       throw path.map { error.located(in: $0) } ?? error
     }
+    self.bytes = bytes
+    nodes = parser.nodes
+  }
+
+  /// The string whose opening quote is at `start`, escapes resolved. It has been checked.
+  func string(at start: Int) -> String {
+    var scanner = JSONStringScanner(offset: start)
+    return (try? scanner.string(in: bytes.span)) ?? ""
+  }
+
+  /// Whether the string at `start` is `text`; plain strings are compared where they stand.
+  func isString(at start: Int, equalTo text: String) -> Bool {
+    let span = bytes.span
+    var offset = start + 1
+    for byte in text.utf8 {
+      guard offset < span.count, span[offset] == byte, byte != 0x5C, byte != 0x22 else {
+        return span[min(offset, span.count - 1)] == 0x5C && string(at: start) == text
+      }
+      offset += 1
+    }
+    return span[offset] == 0x22
   }
 }
 
@@ -61,49 +93,73 @@ public struct JSONValue: Sendable {
   public var kind: JSONKind { node.kind }
 
   /// Where the value stands in the text.
-  public var byteRange: Range<Int> { node.range }
+  public var byteRange: Range<Int> { Int(node.start)..<Int(node.end) }
 
-  /// Number of members or elements.
-  public var count: Int { node.count }
+  /// Number of members or elements, counted.
+  public var count: Int {
+    var count = 0
+    var child = node.firstChild
+    while child >= 0 {
+      count += 1
+      child = document.nodes[Int(child)].next
+    }
+    return count
+  }
 
   public var isNull: Bool { kind == .null }
 
   /// Members of an object in the order of the text, elements of an array; empty for others.
-  public var children: Children { Children(document: document, current: node.firstChild) }
+  public var children: Children {
+    Children(document: document, isObject: kind == .object, current: node.firstChild)
+  }
 
   /// The text of a string.
-  public var string: String? { kind == .string ? node.text : nil }
+  public var string: String? {
+    kind == .string ? document.string(at: Int(node.start)) : nil
+  }
 
-  public var bool: Bool? { kind == .bool ? node.text == "true" : nil }
+  public var bool: Bool? { kind == .bool ? document.bytes[Int(node.start)] == 0x74 : nil }
 
   /// A number written as an integer that fits; nil for `2.0`, `1e3`, `true` and others.
-  public var integer: Int? { kind == .number ? Int(node.text) : nil }
+  public var integer: Int? { numberText.flatMap { Int($0) } }
 
   /// A number; nil where it would be infinite.
   public var double: Double? {
-    guard kind == .number, let value = Double(node.text), value.isFinite else { return nil }
+    guard let value = numberText.flatMap({ Double($0) }), value.isFinite else { return nil }
     return value
   }
 
   /// A number exactly as written.
-  public var numberText: String? { kind == .number ? node.text : nil }
+  public var numberText: String? {
+    guard kind == .number else { return nil }
+    return String(decoding: document.bytes[byteRange], as: UTF8.self)
+  }
 
   /// The member `key` of an object, nil where there is none.
   public subscript(key: String) -> JSONValue? {
-    for (name, value) in children where name == key { return value }
+    guard kind == .object else { return nil }
+    var child = node.firstChild
+    while child >= 0 {
+      let member = document.nodes[Int(child)]
+      if document.isString(at: Int(member.key), equalTo: key) {
+        return JSONValue(document: document, index: Int(child))
+      }
+      child = member.next
+    }
     return nil
   }
 
   /// Key and value of each child, the key being empty in arrays.
   public struct Children: Sequence, IteratorProtocol, Sendable {
     let document: JSONDocument
-    var current: Int
+    let isObject: Bool
+    var current: Int32
 
     public mutating func next() -> (key: String, value: JSONValue)? {
       guard current >= 0 else { return nil }
-      let value = JSONValue(document: document, index: current)
-      current = document.nodes[value.index].next
-      return (value.node.key, value)
+      let value = JSONValue(document: document, index: Int(current))
+      current = value.node.next
+      return (isObject ? document.string(at: Int(value.node.key)) : "", value)
     }
   }
 }

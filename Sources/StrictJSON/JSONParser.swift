@@ -3,9 +3,12 @@ import ByteIO
 /// Builds the arena of a `JSONDocument` with an explicit stack of open containers.
 struct JSONParser {
   private(set) var nodes: [JSONDocument.Node] = []
+  private let valueLimit: Int
   private var offset = 0
   /// Open containers, outermost first.
   private var open: [Container] = []
+
+  init(valueLimit: Int) { self.valueLimit = valueLimit }
 
   private struct Container {
     var node: Int
@@ -18,7 +21,7 @@ struct JSONParser {
     if bytes.starts(with: [0xEF, 0xBB, 0xBF]) {
       throw JSONError(.byteOrderMark, "JSON begins with a byte-order mark", at: .byte(0))
     }
-    try value(in: bytes, key: "")
+    try value(in: bytes, key: 0)
     while let container = open.last {
       try member(of: container, in: bytes)
     }
@@ -35,7 +38,7 @@ struct JSONParser {
     skipSpace(in: bytes)
     if peek(bytes) == closer {
       offset += 1
-      nodes[container.node].range = nodes[container.node].range.lowerBound..<offset
+      nodes[container.node].end = UInt32(offset)
       open.removeLast()
       return
     }
@@ -43,13 +46,13 @@ struct JSONParser {
       try expect(0x2C, container.isObject ? "\",\" or \"}\"" : "\",\" or \"]\"", in: bytes)
       skipSpace(in: bytes)
     }
-    var key = ""
+    var key = 0
     if container.isObject {
-      let start = offset
+      key = offset
       guard peek(bytes) == 0x22 else { throw unexpected("a key in double quotes", in: bytes) }
-      key = try string(in: bytes)
-      guard open[open.count - 1].keys.insert(key).inserted else {
-        throw JSONError(.duplicateKey, "key \(quoted(key)) appears twice", at: .byte(start))
+      let name = try string(in: bytes)
+      guard open[open.count - 1].keys.insert(name).inserted else {
+        throw JSONError(.duplicateKey, "key \(quoted(name)) appears twice", at: .byte(key))
       }
       skipSpace(in: bytes)
       try expect(0x3A, "\":\"", in: bytes)
@@ -58,7 +61,7 @@ struct JSONParser {
   }
 
   /// Reads a scalar, or opens a container.
-  private mutating func value(in bytes: Span<UInt8>, key: String) throws(JSONError) {
+  private mutating func value(in bytes: Span<UInt8>, key: Int) throws(JSONError) {
     skipSpace(in: bytes)
     let start = offset
     guard let first = peek(bytes) else { throw unexpected("a value", in: bytes) }
@@ -70,52 +73,57 @@ struct JSONParser {
       }
       offset += 1
       let isObject = first == 0x7B
-      let node = append(isObject ? .object : .array, start..<offset, "", key)
+      let node = try append(isObject ? .object : .array, start..<offset, key)
       open.append(Container(node: node, isObject: isObject))
     case 0x22:
-      let text = try string(in: bytes)
-      append(.string, start..<offset, text, key)
+      _ = try string(in: bytes)
+      try append(.string, start..<offset, key)
     case 0x74: try literal("true", .bool, in: bytes, key: key)
     case 0x66: try literal("false", .bool, in: bytes, key: key)
     case 0x6E: try literal("null", .null, in: bytes, key: key)
     default:
-      let text = try number(in: bytes)
-      append(.number, start..<offset, text, key)
+      try number(in: bytes)
+      try append(.number, start..<offset, key)
     }
   }
 
   @discardableResult
   private mutating func append(
-    _ kind: JSONKind, _ range: Range<Int>, _ text: String, _ key: String
-  ) -> Int {
+    _ kind: JSONKind, _ range: Range<Int>, _ key: Int
+  ) throws(JSONError) -> Int {
     let index = nodes.count
+    guard index < valueLimit else {
+      throw JSONError(
+        .tooManyValues, "more than \(valueLimit) JSON values", at: .byte(range.lowerBound))
+    }
     nodes.append(
-      .init(kind: kind, range: range, text: text, key: key, firstChild: -1, next: -1, count: 0))
+      .init(
+        kind: kind, start: UInt32(range.lowerBound), end: UInt32(range.upperBound),
+        key: UInt32(key), firstChild: -1, next: -1))
     if let parent = open.last {
       if parent.lastChild < 0 {
-        nodes[parent.node].firstChild = index
+        nodes[parent.node].firstChild = Int32(index)
       } else {
-        nodes[parent.lastChild].next = index
+        nodes[parent.lastChild].next = Int32(index)
       }
-      nodes[parent.node].count += 1
       open[open.count - 1].lastChild = index
     }
     return index
   }
 
   private mutating func literal(
-    _ word: String, _ kind: JSONKind, in bytes: Span<UInt8>, key: String
+    _ word: String, _ kind: JSONKind, in bytes: Span<UInt8>, key: Int
   ) throws(JSONError) {
     let start = offset
     guard bytes.starts(with: Array(word.utf8), at: offset) else {
       throw unexpected("a value", in: bytes)
     }
     offset += word.utf8.count
-    append(kind, start..<offset, word, key)
+    try append(kind, start..<offset, key)
   }
 
   /// `-? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)?`
-  private mutating func number(in bytes: Span<UInt8>) throws(JSONError) -> String {
+  private mutating func number(in bytes: Span<UInt8>) throws(JSONError) {
     let start = offset
     if peek(bytes) == 0x2D { offset += 1 }
     let leadingZero = peek(bytes) == 0x30
@@ -140,7 +148,6 @@ struct JSONParser {
         throw JSONError(.invalidNumber, "number without digits in its exponent", at: .byte(start))
       }
     }
-    return String(decoding: bytes.copy(start..<offset), as: UTF8.self)
   }
 
   private mutating func digits(in bytes: Span<UInt8>) -> Int {
@@ -175,102 +182,12 @@ struct JSONParser {
     return JSONError(
       .unexpectedCharacter, "expected \(expected), found \(found)", at: .byte(offset))
   }
-}
 
-// MARK: - Strings
-
-extension JSONParser {
   /// Reads a string whose opening quote is at the cursor.
-  mutating func string(in bytes: Span<UInt8>) throws(JSONError) -> String {
-    let start = offset
-    offset += 1
-    var decoded: [UInt8] = []
-    while true {
-      guard let byte = peek(bytes) else {
-        throw JSONError(.unexpectedEnd, "JSON ends inside a string", at: .byte(start))
-      }
-      switch byte {
-      case 0x22:
-        offset += 1
-        guard let text = String(validating: decoded, as: UTF8.self) else {
-          throw JSONError(.notUTF8, "string is not UTF-8", at: .byte(start))
-        }
-        return text
-      case 0x5C:
-        try escape(into: &decoded, in: bytes)
-      case 0..<0x20:
-        throw JSONError(
-          .controlCharacter, "unescaped control character 0x\(String(byte, radix: 16)) in a string",
-          at: .byte(offset))
-      default:
-        decoded.append(byte)
-        offset += 1
-      }
-    }
-  }
-
-  fileprivate mutating func escape(
-    into decoded: inout [UInt8], in bytes: Span<UInt8>
-  ) throws(JSONError) {
-    let start = offset
-    offset += 1
-    guard let byte = peek(bytes) else {
-      throw JSONError(.unexpectedEnd, "JSON ends inside an escape", at: .byte(start))
-    }
-    offset += 1
-    switch byte {
-    case 0x22, 0x5C, 0x2F: decoded.append(byte)
-    case 0x62: decoded.append(0x08)
-    case 0x66: decoded.append(0x0C)
-    case 0x6E: decoded.append(0x0A)
-    case 0x72: decoded.append(0x0D)
-    case 0x74: decoded.append(0x09)
-    case 0x75:
-      let scalar = try unicodeEscape(from: start, in: bytes)
-      decoded.append(contentsOf: String(scalar).utf8)
-    default:
-      throw JSONError(.invalidEscape, "unknown escape in a string", at: .byte(start))
-    }
-  }
-
-  /// The scalar of `\uXXXX`, or of two of them for a surrogate pair; `\u` has been read.
-  fileprivate mutating func unicodeEscape(
-    from start: Int, in bytes: Span<UInt8>
-  ) throws(JSONError) -> UnicodeScalar {
-    let first = try fourDigits(from: start, in: bytes)
-    if let scalar = UnicodeScalar(first) { return scalar }
-    guard first < 0xDC00, peek(bytes) == 0x5C, bytes.starts(with: [0x5C, 0x75], at: offset) else {
-      throw JSONError(.loneSurrogate, "unpaired surrogate in a string", at: .byte(start))
-    }
-    offset += 2
-    let second = try fourDigits(from: start, in: bytes)
-    guard (0xDC00..<0xE000).contains(second),
-      let scalar = UnicodeScalar(0x10000 + (first - 0xD800) << 10 + (second - 0xDC00))
-    else {
-      throw JSONError(.loneSurrogate, "unpaired surrogate in a string", at: .byte(start))
-    }
-    return scalar
-  }
-
-  fileprivate mutating func fourDigits(
-    from start: Int, in bytes: Span<UInt8>
-  ) throws(JSONError) -> UInt32 {
-    var value: UInt32 = 0
-    for _ in 0..<4 {
-      guard let byte = peek(bytes) else {
-        throw JSONError(.unexpectedEnd, "JSON ends inside an escape", at: .byte(start))
-      }
-      let digit: UInt8
-      switch byte {
-      case 0x30...0x39: digit = byte - 0x30
-      case 0x41...0x46: digit = byte - 0x41 + 10
-      case 0x61...0x66: digit = byte - 0x61 + 10
-      default:
-        throw JSONError(.invalidEscape, "\\u needs four hexadecimal digits", at: .byte(start))
-      }
-      value = value << 4 | UInt32(digit)
-      offset += 1
-    }
-    return value
+  private mutating func string(in bytes: Span<UInt8>) throws(JSONError) -> String {
+    var scanner = JSONStringScanner(offset: offset)
+    let text = try scanner.string(in: bytes)
+    offset = scanner.offset
+    return text
   }
 }

@@ -158,8 +158,11 @@ extension PickleReader {
     return result
   }
 
-  /// Rank, dimensions and number of elements are within the limits.
+  /// Rank, dimensions and number of elements are within the limits, and there is room for a tensor.
   private func check(_ shape: [Int]) throws(TensorFileError) {
+    guard document.tensors.count + document.arrays.count <= limits.tensors else {
+      throw error(.limit, "more than \(limits.tensors) tensors in the pickle")
+    }
     guard shape.count <= limits.rank else {
       throw error(.limit, "\(shape.count) dimensions, the limit is \(limits.rank)")
     }

@@ -16,9 +16,9 @@ public enum PthReader {
   public static func read(
     _ bytes: Span<UInt8>, limits: TensorFileLimits = .standard
   ) throws(TensorFileError) -> [NamedTensor] {
-    switch FileKind(bytes) {
+    switch FileSignature(bytes) {
     case .legacyTorch, .legacyTorchTar, .pickle:
-      let kind = FileKind(bytes)?.description ?? ""
+      let kind = FileSignature(bytes)?.description ?? ""
       throw TensorFileError(.torchLegacy, "torch file is \(kind): \(resave)")
     default: break
     }

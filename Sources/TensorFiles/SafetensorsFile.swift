@@ -31,7 +31,8 @@ public final class SafetensorsFile: Sendable {
   /// Checks the header of `file`.
   public init(_ file: PositionalFile) throws(TensorFileError) {
     do throws(TensorFileError) {
-      let prefix = try Self.bytes(of: file, at: 0, count: min(8, file.size))
+      let prefix = try Self.bytes(of: file, at: 0, count: min(512, file.size))
+      if let error = TensorFileError.misnamedSafetensors(prefix.span) { throw error }
       let length = try SafetensorsHeader.jsonLength(parsing: prefix.span, fileSize: file.size)
       let bytes = try Self.bytes(of: file, at: 0, count: 8 + length)
       header = try SafetensorsHeader(

@@ -10,7 +10,7 @@ public struct TensorFileLimits: Sendable, Hashable {
   ///
   /// What makes a small file a large one is bounded apart from honest size, so that a refused file
   /// never costs more memory than its own size and this.
-  public var expansion = 24 << 20
+  public var expansion = 16 << 20
   public var rank = 64
   public var dimension = 1 << 48
   public var npyHeader = 10_000

@@ -47,7 +47,7 @@ public enum TsvReader {
         .tableText, "begins with a byte-order mark, expected plain ASCII",
         at: .line(1, column: 1))
     }
-    if bytes.count == 0 || FileKind(bytes) != nil { throw .notA("a table of numbers", bytes) }
+    if bytes.count == 0 || FileSignature(bytes) != nil { throw .notA("a table of numbers", bytes) }
   }
 
   /// The cells of the line at `start`, without its end, and where the next line begins.
@@ -72,7 +72,7 @@ public enum TsvReader {
     limits: TensorFileLimits
   ) throws(TensorFileError) -> Int {
     // cells of a few characters become eight bytes each
-    let room = bytes.count + limits.expansion
+    let room = bytes.count + limits.expansion / 2
     var column = 0
     var start = cells.lowerBound
     while true {

@@ -68,7 +68,7 @@ import Testing
     ("unknown_model_type", ["model_type": "gpt7"]),
     ("unsupported_model", ["model_type": "deepseek_v3"]),
     ("unsupported_model", ["hidden_act": "mish"]),
-    ("unsupported_model", ["rope_scaling": ["type": "mrope"]]),
+    ("unsupported_model", ["rope_scaling": ["type": "proportional"]]),
     ("missing_key", ["rope_scaling": ["type": "linear"]]),
     ("out_of_range", ["rope_scaling": ["type": "linear", "factor": -1] as [String: any Sendable]]),
     ("out_of_range", ["rope_theta": 0]), ("out_of_range", ["partial_rotary_factor": 1.5]),
@@ -91,7 +91,7 @@ import Testing
       try Self.describe(["model_type": "gpt7"])
     }
     #expect(
-      error?.description.contains("model_type \"gpt7\" is not known; known are cohere, cohere2")
+      error?.description.contains("model_type \"gpt7\" is not known; known are aya_vision, cohere")
         == true)
   }
 

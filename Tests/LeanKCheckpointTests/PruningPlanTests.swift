@@ -151,7 +151,7 @@ import Testing
     let error = #expect(throws: CheckpointError.self) {
       try PruningPlan(source: quantised, mask: mask, layout: .rows)
     }
-    #expect(error?.code == .missingTensor)
+    #expect(error?.code == .quantised)
     #expect(error?.description.contains("the checkpoint is quantised") == true)
   }
 
@@ -172,7 +172,7 @@ import Testing
     #expect(plan.bytesOut < plan.bytesIn)
     #expect(
       plan.warnings == [
-        "1 tensors that are no part of a llama are copied as they are, the first is \"mtp.weight\""
+        "1 tensors outside the decoder of a llama are copied as they are, the first is \"mtp.weight\""
       ])
   }
 }

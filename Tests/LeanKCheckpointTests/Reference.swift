@@ -28,7 +28,9 @@ struct Reference: Sendable, CustomTestStringConvertible {
   static let llama = all.filter { $0.name.hasPrefix("llama_") }
   /// Families that norm queries and keys.
   static let normed = all.filter {
-    ["qwen3", "qwen3_moe", "gemma3_text", "olmo2", "exaone4", "cohere", "stablelm_qkln"].contains($0.name)
+    [
+      "qwen3", "qwen3_moe", "gemma3", "gemma3_text", "olmo2", "exaone4", "cohere", "stablelm_qkln",
+    ].contains($0.name)
   }
   static let plain = all.filter { reference in !normed.contains { $0.name == reference.name } }
   static let gqa = Reference(name: "llama_gqa")

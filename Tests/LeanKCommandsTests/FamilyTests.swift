@@ -107,7 +107,7 @@ struct FamilyTests {
   }
 
   /// Models that normalise queries and keys.
-  private static let normed: Set = [
-    "qwen3", "qwen3_moe", "gemma3_text", "olmo2", "exaone4", "cohere", "stablelm_qkln",
+  static let normed: Set = [
+    "qwen3", "qwen3_moe", "gemma3", "gemma3_text", "olmo2", "exaone4", "cohere", "stablelm_qkln",
   ]
 }

@@ -99,6 +99,37 @@ import Testing
     }
   }
 
+  @Test(arguments: levels, [1, 5, 16, 17, 40, 49, 97])
+  func packedProductsAgreeWithDouble(level: Int, tokens: Int) throws {
+    let kernels = try #require(Kernels(level: level))
+    var generator = SeededGenerator(seed: UInt64(tokens))
+    let (rows, width, stride) = (13, 70, 15)
+    let w = Self.random(rows * width, .f32, &generator).values
+    let x = Matrix(
+      rows: tokens, columns: width,
+      values: Self.random(tokens * width, .f32, &generator).values)
+    func multiply(_ x: Matrix, _ w: [Float]) -> [Float] {
+      var out = [Float](repeating: 0, count: x.rows * stride)
+      unsafe out.withUnsafeMutableBufferPointer { out in
+        unsafe kernels.multiply(into: out, at: 1, stride: stride, kernels.pack(x), w)
+      }
+      return out
+    }
+    let out = multiply(x, w)
+    for t in 0..<tokens {
+      for r in 0..<rows {
+        let exact = (0..<width).reduce(0.0) {
+          $0 + Double(x[t, $1]) * Double(w[r * width + $1])
+        }
+        #expect(abs(Double(out[1 + t * stride + r]) - exact) <= 1e-5)
+      }
+    }
+    // Alone, the last token and the last row give the same bits.
+    let lastToken = Matrix(rows: 1, columns: width, values: Array(x.row(tokens - 1)))
+    let alone = multiply(lastToken, Array(w.suffix(width)))
+    #expect(alone[1] == out[(tokens - 1) * stride + rows])
+  }
+
   /// All 65,536 halves: normal, subnormal, infinite, not a number.
   @Test(arguments: levels) func widensEveryBitPattern(level: Int) throws {
     let kernels = try #require(Kernels(level: level))

@@ -20,6 +20,9 @@ import Testing
     #expect(found.firstDisagreement == 0)
     // torch.nn.functional.cross_entropy(a[:2], [1, 0]), in float64
     #expect(abs(try #require(Self.a.nextTokenLoss([0, 1, 0])) - 1.0508590754231473) < 1e-12)
+    // torch.nn.functional.cross_entropy(a[1:2], [0]), in float64
+    #expect(
+      abs(try #require(Self.a.nextTokenLoss([0, 1, 0], from: 1)) - 0.6941121864019144) < 1e-12)
     #expect(Matrix(rows: 1, columns: 2).nextTokenLoss([0]) == nil)
   }
 

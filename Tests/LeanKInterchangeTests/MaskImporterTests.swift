@@ -294,6 +294,15 @@ struct MaskImporterTests {
     }
   }
 
+  @Test func misnamedSafetensorsIsNamed() {
+    let pointer = Array("version https://git-lfs.github.com/spec/v1\noid sha256:0\n".utf8)
+    #expect {
+      try MaskImporter.read(pointer.span, as: .safetensors)
+    } throws: { error in
+      (error as? InterchangeError)?.detail.contains("Git LFS pointer") == true
+    }
+  }
+
   @Test func tensorFileErrorsKeepClassAndPlace() throws {
     let bytes: [UInt8] = Array("\u{93}NUMPY".utf8)
     do {

@@ -41,6 +41,16 @@ struct MaskJSONTests {
     #expect(try Self.read(Self.document(), geometry: model).layers == model)
   }
 
+  /// As large as an 8-billion-parameter model's: lists of channels are denser than other JSON.
+  @Test func everyOtherChannelOfALargeModel() throws {
+    let geometry = try LayerGeometry(kvHeads: 8, headDim: 128)
+    let head = ChannelSet(width: 128, channels: stride(from: 0, to: 128, by: 2))
+    let layer = try LayerMask(geometry: geometry, heads: Array(repeating: head, count: 8))
+    let mask = try ChannelMask(layers: Array(repeating: layer, count: 32))
+    let file = try MaskExporter.bytes(of: MaskDocument(mask: mask), .mask, as: .json)
+    #expect(try MaskImporter.read(file.span, as: .json).mask == mask)
+  }
+
   @Test(
     arguments: [
       "", "[]", "{}", "{\"format\": \"leank-mask\"}",

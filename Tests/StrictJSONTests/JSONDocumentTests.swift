@@ -78,6 +78,31 @@ struct JSONDocumentTests {
     #expect(error(Array(text.utf8))?.code == .tooDeep)
   }
 
+  @Test("texts of nothing but small values are refused before they grow to many times their size")
+  func manyValues() {
+    let dense = "[0" + String(repeating: ",0", count: 20_000) + "]"
+    #expect(error(Array(dense.utf8))?.code == .tooManyValues)
+    #expect(error(Array(dense.utf8))?.failureClass == .limitExceeded)
+    #expect((try? JSONDocument(Array(dense.utf8), valueLimit: 20_002))?.root.count == 20_001)
+    #expect((try? JSONDocument(Array(dense.utf8), valueLimit: 20_001)) == nil)
+    let few = "[0" + String(repeating: ",0", count: 1000) + "]"
+    #expect(error(Array(few.utf8)) == nil)
+    let long = "[0" + String(repeating: ",1234567890", count: 20_000) + "]"
+    #expect(error(Array(long.utf8)) == nil)
+  }
+
+  @Test("members are found by their decoded names")
+  func members() throws {
+    let root = try parse(#"{"a": 1, "a\\b": 2, "\u0061b": 3, "": 4, "ab\"": 5}"#)
+    #expect(root["a"]?.integer == 1)
+    #expect(root["a\\b"]?.integer == 2)
+    #expect(root["ab"]?.integer == 3)
+    #expect(root[""]?.integer == 4)
+    #expect(root["ab\""]?.integer == 5)
+    #expect(root["b"] == nil)
+    #expect(root.children.map(\.key) == ["a", "a\\b", "ab", "", "ab\""])
+  }
+
   @Test("64 levels are read")
   func deepest() throws {
     var value = try parse(String(repeating: "[", count: 64) + String(repeating: "]", count: 64))

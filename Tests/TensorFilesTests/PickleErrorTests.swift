@@ -108,6 +108,17 @@ struct PickleErrorTests {
     Self.expect(.limit, start.tensor(), limits: Self.limits { $0.arrayBytes = 15 })
   }
 
+  @Test func tensorsAreCounted() {
+    let two = Self.limits { $0.tensors = 2 }
+    // one tensor thrice
+    Self.expect(.limit, start.op("](").tensor().op("q\u{0}h\u{0}h\u{0}e"), limits: two)
+    // four tensors by one set of arguments
+    let first = start.op("](").global("torch._utils", "_rebuild_tensor_v2").op("q\u{0}(").storage()
+      .int(0).op("))").adding([0x89]).global("collections", "OrderedDict").op(")Rtq\u{1}R")
+    let more = String(repeating: "h\u{0}h\u{1}R", count: 3)
+    Self.expect(.limit, first.op(more + "e"), limits: two)
+  }
+
   @Test func sharedContainersAreNotExpandedForEver() {
     // Sixteen times eight references to the list before.
     var pickle = start.op("]q").adding([0])

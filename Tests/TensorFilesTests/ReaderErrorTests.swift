@@ -136,7 +136,7 @@ struct ReaderErrorTests {
 
   @Test func tableTakesMoreThanTheFileMayGrowTo() {
     var limits = TensorFileLimits.standard
-    limits.expansion = -7
+    limits.expansion = -14
     let file = Array("0\t1\t1\n".utf8)
     #expect(throws: TensorFileError(.limit, "")) {
       try TsvReader.read(file.span, limits: limits)

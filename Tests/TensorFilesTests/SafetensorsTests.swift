@@ -100,6 +100,30 @@ struct SafetensorsTests {
     #expect(try code(file(entry("U8", "[5]", "[0,5]"), data: four)) == .truncated)
   }
 
+  @Test(
+    "a header length that begins like another format's magic number is a length",
+    arguments: [0x0280, 0x8B1F, 0x0A20])
+  func lengthLikeMagic(length: Int) throws {
+    let json = "{" + String(repeating: " ", count: length - 2) + "}"
+    #expect(try code(file(json)) == nil)
+  }
+
+  @Test(
+    "what is no safetensors file is named",
+    arguments: [
+      ("version https://git-lfs.github.com/spec/v1\noid", "Git LFS"),
+      ("<!DOCTYPE html><html>404: Not Found", "web page"), ("\u{1F}", "header length"),
+    ])
+  func otherFiles(text: String, word: String) throws {
+    do {
+      _ = try open(Array(text.utf8))
+      Issue.record("opened")
+    } catch let error as TensorFileError {
+      #expect(error.failureClass == .malformed)
+      #expect(error.description.contains(word), "\(error)")
+    }
+  }
+
   @Test("a missing file is an input failure with its path")
   func missing() throws {
     do {

@@ -36,6 +36,19 @@ float leank_exp_sum(int level, float *x, size_t count, float shift);
 // gate[i] = gate[i] * sigmoid(gate[i]) * up[i].
 void leank_silu_product(int level, float *gate, const float *up, size_t count);
 
+// Elements that `leank_pack` writes.
+size_t leank_packed_count(int level, size_t tokens, size_t width);
+
+// Rearranges `tokens` rows of x for `leank_multiply`.
+void leank_pack(
+    int level, float *packed, const float *x, size_t x_stride, size_t tokens, size_t width);
+
+// out[t * out_stride + r] = x[t] . w[r] for the packed tokens x and `rows` f32 rows. No result
+// depends on which others are computed with it, nor does the order in which its products are summed.
+void leank_multiply(
+    int level, float *out, size_t out_stride, const float *packed, size_t tokens, const float *w,
+    size_t w_stride, size_t rows, size_t width);
+
 #include "decode_attention.h"
 
 #endif

@@ -33,7 +33,7 @@ extension DescriptionBuilder {
     attention: (inout DescriptionBuilder, Int, String) -> AttentionDescription
   ) throws(CheckpointError) -> ModelDescription {
     let hidden = shape.hiddenSize
-    let size = try intermediateSize()
+    let size = try intermediateSize(nested: 22_528)
     let activation = try activation("hidden_act")
     var layers: [LayerDescription] = []
     for index in 0..<shape.layers {

@@ -5,7 +5,9 @@ extension ModelFamily {
   static let cohere2 = ModelFamily("cohere2") {
     (builder: inout DescriptionBuilder) throws(CheckpointError) in
     let root = builder.root
-    let shape = try ModelShape(root, .init(vocabularySize: 256_000))
+    let shape = try ModelShape(
+      root,
+      .init(vocabularySize: 256_000, nested: .init(hidden: 8192, layers: 40, heads: 64)))
     let rotary = try builder.configuration.rotary(
       headDim: shape.headDim, pairing: .interleaved)
     let bias = try root.bool("attention_bias", default: false)

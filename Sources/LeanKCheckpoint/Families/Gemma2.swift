@@ -36,7 +36,7 @@ extension DescriptionBuilder {
     }
     let hidden = shape.hiddenSize
     let epsilon = try epsilon("rms_norm_eps", default: 1e-6)
-    let size = try intermediateSize()
+    let size = try intermediateSize(nested: 9216)
     let activation = try activation("hidden_activation", "hidden_act", default: .geluTanh)
     var layers: [LayerDescription] = []
     for index in 0..<shape.layers {

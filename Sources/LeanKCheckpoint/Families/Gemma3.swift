@@ -3,7 +3,11 @@ extension ModelFamily {
   static let gemma3 = ModelFamily("gemma3_text") {
     (builder: inout DescriptionBuilder) throws(CheckpointError) in
     let root = builder.root
-    let shape = try ModelShape(root, .init(kvHeads: 4, headDim: 256, vocabularySize: 262_208))
+    let shape = try ModelShape(
+      root,
+      .init(
+        kvHeads: 4, headDim: 256, vocabularySize: 262_208,
+        nested: .init(hidden: 2304, layers: 26, heads: 8)))
     let key =
       root.contains("sliding_window_pattern") ? "sliding_window_pattern" : "_sliding_window_pattern"
     let pattern = try root.integer(key, in: 1...ModelConfiguration.sizeLimit, default: 6)

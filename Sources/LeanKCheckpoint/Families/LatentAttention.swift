@@ -3,11 +3,14 @@ extension ModelFamily {
   /// of heads, so a mask of key channels has nothing to prune there.
   static let latentAttention = ModelFamily(
     "deepseek_v2", "deepseek_v3", "deepseek_v32", "kimi_k2", "minicpm3", "glm_moe_dsa",
-    "longcat_flash"
+    "glm4_moe_lite", "longcat_flash", "mistral4", "youtu"
   ) { (builder: inout DescriptionBuilder) throws(CheckpointError) in
     throw builder.root.error(
       .unsupportedModel,
       "multi-head latent attention caches one latent a token and no keys of heads, so there are no "
         + "key channels to prune", "model_type")
   }
+
+  /// Whether the keys of an unknown model are those of latent attention.
+  static func isLatent(_ root: ConfigurationObject) -> Bool { root.contains("kv_lora_rank") }
 }

@@ -7,7 +7,7 @@ extension ModelFamily {
     let rotary = try builder.configuration.rotary(headDim: shape.headDim)
     let bias = try root.bool("attention_bias", default: false)
     return try builder.preNormDecoder(
-      shape, epsilon: 1e-6, intermediateSize: 11_008,
+      shape, epsilon: 1e-6, intermediateSize: 11_008, nestedIntermediateSize: 11_008,
       feedForwardBias: try root.bool("mlp_bias", default: false)
     ) { builder, _, prefix throws(CheckpointError) in
       builder.separateAttention(prefix, shape, bias: bias, outputBias: bias, rotary: rotary)
@@ -22,7 +22,8 @@ extension DescriptionBuilder {
   /// given, the index and the prefix of the layer.
   mutating func preNormDecoder(
     _ shape: ModelShape, epsilon defaultEpsilon: Double,
-    intermediateSize defaultSize: Int? = nil, feedForwardBias: Bool = false,
+    intermediateSize defaultSize: Int? = nil, nestedIntermediateSize nestedSize: Int? = nil,
+    feedForwardBias: Bool = false,
     attention: (inout DescriptionBuilder, Int, String) throws(CheckpointError)
       -> AttentionDescription,
     feedForward: (
@@ -41,7 +42,8 @@ extension DescriptionBuilder {
       } else {
         own = gated(
           prefix + "mlp.", hidden: hidden,
-          intermediate: try intermediateSize(default: defaultSize), bias: feedForwardBias,
+          intermediate: try intermediateSize(default: defaultSize, nested: nestedSize),
+          bias: feedForwardBias,
           activation: activation)
       }
       layers.append(

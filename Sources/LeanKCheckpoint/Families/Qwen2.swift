@@ -5,8 +5,9 @@ extension ModelFamily {
     let shape = try ModelShape(builder.root, .init(kvHeads: 32, vocabularySize: 151_936))
     let rotary = try builder.configuration.rotary(headDim: shape.headDim)
     let windows = try builder.qwenWindows(shape)
-    return try builder.preNormDecoder(shape, epsilon: 1e-6) {
-      builder, layer, prefix throws(CheckpointError) in
+    return try builder.preNormDecoder(
+      shape, epsilon: 1e-6, nestedIntermediateSize: 22_016
+    ) { builder, layer, prefix throws(CheckpointError) in
       var attention = builder.separateAttention(prefix, shape, bias: true, rotary: rotary)
       attention.slidingWindow = windows[layer]
       return attention

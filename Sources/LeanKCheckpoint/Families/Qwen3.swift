@@ -8,8 +8,9 @@ extension ModelFamily {
     let windows = try builder.qwenWindows(shape)
     let bias = try builder.root.bool("attention_bias", default: false)
     let epsilon = try builder.epsilon("rms_norm_eps", default: 1e-6)
-    return try builder.preNormDecoder(shape, epsilon: 1e-6) {
-      builder, layer, prefix throws(CheckpointError) in
+    return try builder.preNormDecoder(
+      shape, epsilon: 1e-6, nestedIntermediateSize: 22_016
+    ) { builder, layer, prefix throws(CheckpointError) in
       var attention = builder.separateAttention(
         prefix, shape, bias: bias, outputBias: bias, rotary: rotary)
       attention.slidingWindow = windows[layer]

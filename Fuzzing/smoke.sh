@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Every target for SECONDS (30), two at a time; fails on any finding. Prints one line a target.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+seconds=${1:-30}
+targets="leank_read leank_roundtrip leank_structured safetensors_header index_json json_strict
+  npy zip_reader pickle pth_whole tsv mask_json"
+
+./run.sh build 0 || exit 1
+export FUZZ_SKIP_BUILD=1
+one() {
+  if timeout -s KILL $((seconds + 150)) ./run.sh "$1" "$seconds" </dev/null >".smoke-$1.log" 2>&1; then
+    echo "$1: $(sed -n 's/^stat::number_of_executed_units: //p' ".run-$1.log") executions"
+  else
+    echo "$1: FINDING, see Fuzzing/.run-$1.log and Fuzzing/.findings/$1"
+    tail -40 ".run-$1.log"
+    return 1
+  fi
+}
+failed=0
+running=()
+for target in $targets; do
+  one "$target" &
+  running+=($!)
+  if [ ${#running[@]} -eq 2 ]; then
+    for job in "${running[@]}"; do wait "$job" || failed=1; done
+    running=()
+  fi
+done
+exit "$failed"

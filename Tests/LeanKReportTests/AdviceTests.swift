@@ -1,0 +1,119 @@
+import LeanKMask
+import LeanKReport
+import Testing
+
+@Suite("Advice and comparison")
+struct AdviceTests {
+  private func advice(
+    _ document: MaskDocument, _ facts: CheckpointFacts = CheckpointFacts()
+  ) -> [Advice.Topic: Advice] {
+    let all = Advice.on(ReportSubject(document, title: "m", facts: facts))
+    return Dictionary(uniqueKeysWithValues: all.map { ($0.topic, $0) })
+  }
+
+  private func attention(_ queryHeads: Int, width: Int) throws -> AttentionGeometry {
+    AttentionGeometry(
+      queryHeads: queryHeads, rotary: try RotaryGeometry(width: width, pairing: .half))
+  }
+
+  @Test("a closed, uniform, aligned mask draws no warning")
+  func quiet() throws {
+    let geometry = try attention(2, width: 0)
+    let document = try MaskDocument(
+      mask: mask(counts: [[4, 4], [4, 4]], headDim: 8, attention: geometry),
+      alignment: Alignment(unit: 4, rule: .given, targetRatio: 0.5), deployment: .static)
+    let found = advice(document)
+    #expect(found.values.allSatisfy { $0.severity == .note })
+    #expect(Set(found.keys) == [.layoutRows, .layoutCache, .layoutZeroed])
+    #expect(found[.layoutRows]?.text.contains("4 in every head") == true)
+  }
+
+  @Test("rows are ragged, by layer, or refused by QK-norm")
+  func layouts() throws {
+    let geometry = try attention(2, width: 0)
+    let byLayer = try MaskDocument(
+      mask: mask(counts: [[4, 4], [2, 2]], headDim: 8, attention: geometry))
+    #expect(advice(byLayer)[.layoutRows]?.text.contains("one width a layer") == true)
+    let ragged = try MaskDocument(
+      mask: mask(counts: [[4, 2], [2, 2]], headDim: 8, attention: geometry))
+    #expect(advice(ragged)[.layoutRows]?.text.contains("1 of 2 layers mix them") == true)
+    #expect(advice(ragged)[.uniformWidths]?.numbers["layer_kept_ratio"] == 12.0 / 32)
+    #expect(advice(ragged)[.uniformWidths]?.numbers["model_kept_ratio"] == 16.0 / 32)
+    var facts = CheckpointFacts()
+    facts.hasQueryKeyNorm = true
+    let normed = advice(ragged, facts)
+    #expect(normed[.queryKeyNorm]?.severity == .warning)
+    #expect(normed[.layoutRows] == nil)
+    #expect(normed[.layoutZeroed] == nil)
+  }
+
+  @Test("what is wrong with a mask is said with its number")
+  func warnings() throws {
+    let document = try MaskDocument(
+      mask: mask(counts: [[1, 2, 3, 5, 6, 0], [0, 0, 0, 0, 0, 0]], headDim: 16),
+      alignment: Alignment(unit: 4, rule: .leank, targetRatio: 0.5),
+      deployment: .windowed(.standard))
+    let found = advice(document)
+    #expect(found[.pairClosure]?.numbers["additional_rows"] == 17)
+    #expect(found[.alignment]?.numbers["heads"] == 5)
+    #expect(found[.alignment]?.text.contains("layer 0 head 0, which keeps 1") == true)
+    #expect(found[.countGroups]?.numbers["groups"] == 5)
+    #expect(found[.targetRatio]?.numbers["pruned_ratio"] == 175.0 / 192)
+    #expect(found[.rotaryAssumed]?.numbers["layers"] == 2)
+    #expect(found[.windowedMask]?.severity == .warning)
+    #expect(found[.emptyHeads]?.numbers["empty_heads"] == 7)
+    #expect(found[.emptyHeads]?.numbers["v_bytes_per_token"] == 224.0)
+  }
+
+  @Test("four counts and empty heads in a layer are within the kernel's limit")
+  func groups() throws {
+    let document = try MaskDocument(mask: mask(counts: [[0, 1, 2, 3, 4]], headDim: 8))
+    #expect(advice(document)[.countGroups] == nil)
+  }
+
+  @Test("a mask equals itself, and differs by records but not by provenance")
+  func records() throws {
+    let bits = try mask(counts: [[2, 3]], headDim: 4)
+    let plain = try MaskDocument(mask: bits)
+    #expect(MaskComparison(plain, plain).isEqual)
+    var other = plain
+    other.provenance[Provenance.recipe] = "hand"
+    let remark = MaskComparison(plain, other)
+    #expect(remark.isEqual)
+    #expect(remark.remarks.map(\.name) == [Provenance.recipe])
+    other.deployment = .static
+    #expect(MaskComparison(plain, other).isEqual)
+    other.deployment = .windowed(.standard)
+    other.alignment = try Alignment(unit: 1, rule: .given)
+    other.scores = try ImportanceScores(kind: "other", values: [Float](repeating: 1, count: 8))
+    let changed = MaskComparison(plain, other)
+    #expect(!changed.isEqual)
+    #expect(changed.records.map(\.name) == ["alignment", "scores", "deployment"])
+    #expect(changed.overall.jaccard == 1)
+  }
+
+  @Test("shapes that differ are named, and nothing else is compared")
+  func geometry() throws {
+    let one = try MaskDocument(mask: mask(counts: [[2, 3], [1, 1]], headDim: 4))
+    let fewer = try MaskDocument(mask: mask(counts: [[2, 3]], headDim: 4))
+    #expect(MaskComparison(one, fewer).geometryMismatch == ["2 layers against 1"])
+    let wider = try MaskDocument(mask: mask(counts: [[2, 3], [1, 1]], headDim: 8))
+    let comparison = MaskComparison(one, wider)
+    #expect(comparison.geometryMismatch.count == 2)
+    #expect(comparison.layers.isEmpty)
+    let text = ComparisonText(comparison, first: "a", second: "b").lines
+    #expect(text.contains { $0.contains("2 KV heads of 4 channels against 2 of 8") })
+    let known = try MaskDocument(
+      mask: mask(counts: [[2, 3], [1, 1]], headDim: 4, attention: attention(2, width: 4)))
+    #expect(MaskComparison(one, known).isEqual)
+    let rotated = try MaskDocument(
+      mask: mask(counts: [[2, 3], [1, 1]], headDim: 4, attention: attention(2, width: 2)))
+    #expect(!MaskComparison(known, rotated).isEqual)
+  }
+
+  @Test("empty masks agree wholly")
+  func emptyMasks() throws {
+    let empty = try MaskDocument(mask: mask(counts: [[0]], headDim: 4))
+    #expect(MaskComparison(empty, empty).overall.jaccard == 1)
+  }
+}

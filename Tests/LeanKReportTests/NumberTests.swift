@@ -1,0 +1,127 @@
+import Foundation
+import LeanKMask
+import LeanKReport
+import Testing
+
+@Suite("Numbers of a report")
+struct NumberTests {
+  @Test("a profile is what numpy counts", arguments: try Expected.read().masks)
+  func profile(expected: Expected.Mask) throws {
+    let profile = MaskProfile(of: try tinyMask(expected.name))
+    #expect(profile.statistics.channels == expected.channels)
+    #expect(profile.statistics.channelsKept == expected.kept)
+    #expect(profile.statistics.closureKept == expected.closure_kept)
+    #expect(profile.layers.map(\.counts) == expected.counts)
+    #expect(profile.layers.map(\.closureCounts) == expected.closure_counts)
+    #expect(profile.layers.map(\.channelHeads) == expected.channel_heads)
+    #expect(profile.frequencies.map { $0.shares.map(\.kept) } == [expected.frequencies])
+    for (share, number) in zip(profile.quarters, expected.quarters) {
+      #expect(abs(share.ratio - number) < 1e-12)
+    }
+    #expect(profile.unrotated == KeptShare())
+    let classes = profile.headClasses
+    #expect(classes.empty == expected.empty)
+    #expect(classes.narrow == expected.narrow)
+    #expect(classes.wide == expected.wide)
+    #expect(classes.full == expected.full)
+    let uniform = UniformWidths(of: profile)
+    #expect(uniform.layerKept == expected.layer_uniform)
+    #expect(uniform.layerClosureKept == expected.layer_closure_uniform)
+    #expect(uniform.modelKept == expected.model_uniform)
+  }
+
+  @Test(
+    "a cache costs what counting keys one by one gives", arguments: try Expected.read().masks,
+    [false, true])
+  func cache(expected: Expected.Mask, isSliding: Bool) throws {
+    let all = try Expected.read()
+    var facts = CheckpointFacts()
+    if isSliding { facts.slidingWindows = all.sliding }
+    let cost = CacheCost(of: try tinyMask(expected.name), facts: facts)
+    for entry in isSliding ? expected.cache_sliding : expected.cache {
+      let dense = cost.dense(context: entry.context)
+      #expect(dense == CacheBytes(keys: entry.dense, values: entry.dense))
+      #expect(
+        cost.static(context: entry.context)
+          == CacheBytes(keys: entry.static_keys, values: entry.dense))
+      for (window, bytes) in zip(all.windows, entry.windowed) {
+        let window = try AttentionWindow(
+          sink: window[0], recent: window[1], accumulate: window[2])
+        #expect(
+          cost.windowed(context: entry.context, window: window)
+            == CacheBytes(keys: bytes[0], values: bytes[1]),
+          "\(entry.context) tokens, \(window)")
+      }
+    }
+  }
+
+  @Test("scores are binned and cut as numpy does")
+  func scores() throws {
+    let expected = try Expected.read().scores
+    let mask = try tinyMask("windowed_mask_r0.7_align16")
+    let document = try MaskDocument(mask: mask, scores: try tinyScores(for: mask))
+    let found = try #require(ScoreDistribution(of: document))
+    #expect(found.minimum == expected.minimum)
+    #expect(found.maximum == expected.maximum)
+    #expect(abs(found.threshold - expected.threshold) < 1e-12)
+    #expect(found.keptBelow == expected.kept_below)
+    #expect(found.prunedAbove == expected.pruned_above)
+    #expect(found.bins.map(\.kept) == expected.kept)
+    #expect(found.bins.map(\.pruned) == expected.pruned)
+  }
+
+  @Test("infinite and equal scores are counted, not divided by")
+  func oddScores() throws {
+    let mask = try mask(counts: [[1]], headDim: 2)
+    let infinite = try MaskDocument(
+      mask: mask, scores: ImportanceScores(kind: "other", values: [.infinity, 3]))
+    let found = try #require(ScoreDistribution(of: infinite))
+    #expect(found.infinite == 1)
+    #expect(found.threshold == 3)
+    #expect(found.bins.reduce(0) { $0 + $1.kept + $1.pruned } == 1)
+    let nothing = try MaskDocument(
+      mask: mask, scores: ImportanceScores(kind: "other", values: [.infinity, -.infinity]))
+    #expect(ScoreDistribution(of: nothing) == nil)
+  }
+
+  @Test("agreement is what numpy counts")
+  func agreement() throws {
+    let expected = try Expected.read().agreement
+    let names = try Expected.read().masks.map(\.name)
+    let comparison = MaskComparison(
+      try MaskDocument(mask: try tinyMask(names[0])), try MaskDocument(mask: try tinyMask(names[1]))
+    )
+    func numbers(_ agreement: Agreement) -> [Int] {
+      [agreement.both, agreement.onlyFirst, agreement.onlySecond]
+    }
+    #expect(numbers(comparison.overall) == expected.overall)
+    #expect(comparison.layers.map(numbers) == expected.layers)
+    #expect(comparison.frequencies.map(numbers) == expected.frequencies)
+    #expect(comparison.heads.map { [$0.layer, $0.head] } == expected.heads)
+    #expect(!comparison.isEqual)
+  }
+
+  @Test(
+    "numbers are written as printf writes them",
+    arguments: [
+      0, 0.5, -0.25, 1, 9.99, 12.6, 99.96, 0.000123, 1.2e-5, 3e-9, 123456, 0.0999, -7.7e8,
+    ])
+  func formatting(value: Double) {
+    #expect(Formatting.scientific(value) == String(format: "%.2g", value))
+    #expect(Formatting.fixed(value, digits: 3) == String(format: "%.3f", value))
+  }
+
+  @Test("sizes, counts and pictures in text")
+  func text() {
+    #expect(Formatting.bytes(999) == "999 B")
+    #expect(Formatting.bytes(1000) == "1.00 KB")
+    #expect(Formatting.bytes(999_499) == "999.5 KB")
+    #expect(Formatting.bytes(17_179_869_184) == "17.2 GB")
+    #expect(Formatting.bytes(9_200_000_000_000_000) == "9200.0 TB")
+    #expect(Formatting.count(-1_016_960) == "-1,016,960")
+    #expect(Formatting.bar(0.5, width: 4) == "██  ")
+    #expect(Formatting.sparkline([0, 0.01, 0.5, 1]) == "·▁▅█")
+    #expect(Formatting.wrapped("one two three", width: 7) == ["one two", "three"])
+    #expect(Formatting.fixed(.infinity, digits: 2) == "inf")
+  }
+}
