@@ -5,9 +5,8 @@ import TensorFiles
 struct ShardWriter {
   let meter: WorkMeter
 
-  /// Runs of rows up to this size are gathered in a buffer; longer ones go through the kernel.
-  private static let gatherLimit = 256 << 10
-  private static let bufferSize = 1 << 20
+  /// Runs of rows up to this size are gathered in a buffer; longer ones are copied range by range.
+  private static let gatherLimit = 128 << 10
 
   /// Writes one file of weights; it is not made durable yet.
   func write(
@@ -16,7 +15,7 @@ struct ShardWriter {
     let header = shard.header.encoded
     try lifting(try file.write(header.span))
     try meter.advance(header.count)
-    var buffer = GatherBuffer(capacity: Self.bufferSize)
+    var buffer = GatherBuffer(capacity: 8 * OutputFile.pieceSize)
     for segment in shard.segments {
       switch segment {
       case .source(let range) where range.count > Self.gatherLimit:
