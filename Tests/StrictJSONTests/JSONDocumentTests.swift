@@ -78,6 +78,14 @@ struct JSONDocumentTests {
     #expect(error(Array(text.utf8))?.code == .tooDeep)
   }
 
+  @Test("more combining characters in a row than any language writes are refused")
+  func combiningRuns() throws {
+    let run = String(repeating: "\u{301}\u{316}", count: 15)
+    #expect(try parse("{\"a\(run)b\(run)\": \"\(run)\"}").count == 1)
+    #expect(error(Array("{\"a\(run)\u{301}\": 1}".utf8))?.code == .combiningRun)
+    #expect(error(Array("[\"a\(run)\\u0301\"]".utf8))?.code == .combiningRun)
+  }
+
   @Test("texts of nothing but small values are refused before they grow to many times their size")
   func manyValues() {
     let dense = "[0" + String(repeating: ",0", count: 20_000) + "]"
