@@ -45,7 +45,7 @@ struct JSONDocumentTests {
     "what RFC 8259 forbids is refused, with its place",
     arguments: [
       ("", JSONCode.unexpectedEnd, 0), ("{", .unexpectedEnd, 1), ("[1", .unexpectedEnd, 2),
-      ("\"ab", .unexpectedEnd, 0), ("\"\\u12", .unexpectedEnd, 1),
+      ("\"ab", .unexpectedEnd, 0), ("\"\\", .unexpectedEnd, 1), ("\"\\u12", .unexpectedEnd, 1),
       ("[1,]", .unexpectedCharacter, 3),
       ("{\"a\":1,}", .unexpectedCharacter, 7), ("{a:1}", .unexpectedCharacter, 1),
       ("{\"a\" 1}", .unexpectedCharacter, 5), ("[1 2]", .unexpectedCharacter, 3),
