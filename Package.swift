@@ -107,13 +107,13 @@ let package = Package(
       "LeanKDecoderTests",
       [
         "LeanKDecoder", "LeanKCheckpoint", "LeanKInterchange", "LeanKMask", "TensorFiles",
-        "ByteIO",
+        "StrictJSON", "ByteIO",
       ]),
     tests(
       "LeanKCommandsTests",
       [
-        "LeanKCommands", "LeanKFormat", "LeanKInterchange", "LeanKMask", "TensorFiles",
-        "LeanKCheckpoint", "StrictJSON", "ByteIO",
+        "LeanKCommands", "LeanKCheckpoint", "LeanKFormat", "LeanKInterchange", "LeanKMask",
+        "TensorFiles", "StrictJSON", "ByteIO",
       ]),
   ]
 )

@@ -21,10 +21,13 @@ public func writeFileAtomically(
     }
   }
   let (parent, name) = splitPath(path)
-  let sibling = parent + "/." + name + ".leank-partial-" + String(getpid(), radix: 36)
+  var generator = SystemRandomNumberGenerator()
+  let suffix = String(UInt32.random(in: .min ... .max, using: &generator), radix: 36)
+  let sibling = parent + "/." + name + StagingDirectory.infix + suffix
   let descriptor = unsafe open(
     sibling, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode_t(0o666))
   guard descriptor >= 0 else { throw FileError.system("create", sibling) }
+  _ = FileLock.acquire(descriptor, isExclusive: true)
   do throws(FileError) {
     try writeAll(bytes, to: descriptor, path: path)
     guard fsync(descriptor) == 0 else { throw FileError.system("fsync", path) }

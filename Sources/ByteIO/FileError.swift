@@ -27,6 +27,8 @@ public struct FileCode: DiagnosticCode {
   public static let changed = Self("changed", .inputChanged)
   public static let exists = Self("exists", .unsafeOutput)
   public static let unsafePath = Self("unsafe_path", .unsafeOutput)
+  /// Staging that a running conversion holds, or that may be held.
+  public static let inUse = Self("in_use", .unsafeOutput)
   public static let fileName = Self("file_name", .malformed)
 }
 

@@ -11,14 +11,17 @@ public final class OutputFile {
   /// The path that messages name: where the file will be once the directory is committed.
   public let path: String
   public private(set) var length = 0
-  private var descriptor: CInt
+  private(set) var descriptor: CInt
   private var copiesInKernel = true
   private var buffer: [UInt8] = []
   private var writebackStart = 0
 
-  /// Bytes of one write. Writes of 4 MiB to ext4 were measured to take several times the time of
-  /// smaller ones (Linux 6.18), and nothing is gained beyond this size.
-  public static let pieceSize = 256 << 10
+  /// Writes end on multiples of this: the page cache then takes pages of a size that is cheap to
+  /// get, neither single ones nor ones so large that memory has to be compacted first (4 MiB to
+  /// ext4 took several times as long, Linux 6.18).
+  public static let pieceSize = 128 << 10
+  /// Copying inside the kernel pays where bytes keep their place within a page.
+  private static let pageSize = 4096
   /// Most bytes of one system call, so that someone can ask for an end in between.
   private static let chunkSize = 32 << 20
 
@@ -27,13 +30,21 @@ public final class OutputFile {
     self.path = path
   }
 
-  deinit { if descriptor >= 0 { close(descriptor) } }
+  deinit { if descriptor >= 0 { closeDescriptor(descriptor) } }
 
   /// Appends `bytes`.
   public func write(_ bytes: Span<UInt8>) throws(FileError) {
-    try writeAll(bytes, to: descriptor, path: path)
-    length += bytes.count
+    var done = 0
+    while done < bytes.count {
+      let count = min(bytes.count - done, restOfPiece)
+      try writeAll(bytes.extracting(done..<done + count), to: descriptor, path: path)
+      done += count
+      length += count
+    }
   }
+
+  /// Bytes from the end of what is written to the next multiple of a piece.
+  private var restOfPiece: Int { Self.pieceSize - length % Self.pieceSize }
 
   /// Appends the bytes `range` of `source`, inside the kernel where that is possible.
   ///
@@ -44,8 +55,14 @@ public final class OutputFile {
   ) throws(FileError) {
     var offset = range.lowerBound
     while offset < range.upperBound {
-      let count = min(range.upperBound - offset, Self.chunkSize)
-      let copied = try copyChunk(offset, count, source)
+      let rest = range.upperBound - offset
+      let copied: Int
+      if (offset - length).isMultiple(of: Self.pageSize) {
+        let isAligned = restOfPiece == Self.pieceSize
+        copied = try copyChunk(offset, min(rest, isAligned ? Self.chunkSize : restOfPiece), source)
+      } else {
+        copied = try copyThroughBuffer(offset, rest, source)
+      }
       offset += copied
       length += copied
       startWriteback()
@@ -56,8 +73,16 @@ public final class OutputFile {
   /// Makes the content durable and closes the file. Nothing is retried: after a failed fsync the
   /// kernel may have dropped the pages.
   public func finish() throws(FileError) {
+    try synchronize()
+    try close()
+  }
+
+  func synchronize() throws(FileError) {
     guard leank_fsync(descriptor) == 0 else { throw FileError.system("fsync", path) }
-    let closed = close(descriptor)
+  }
+
+  func close() throws(FileError) {
+    let closed = closeDescriptor(descriptor)
     descriptor = -1
     guard closed == 0 || errno == EINTR else { throw FileError.system("close", path) }
   }
@@ -93,21 +118,21 @@ public final class OutputFile {
   private func copyThroughBuffer(
     _ offset: Int, _ count: Int, _ source: PositionalFile
   ) throws(FileError) -> Int {
+    let count = min(count, restOfPiece)
     if buffer.isEmpty { buffer = [UInt8](repeating: 0, count: Self.pieceSize) }
-    let piece = min(count, Self.pieceSize)
     var failure: FileError?
-    unsafe buffer.withUnsafeMutableBytes { bytes in
+    unsafe buffer.withUnsafeMutableBytes { buffer in
       do throws(FileError) {
         try unsafe source.read(
-          at: offset, into: UnsafeMutableRawBufferPointer(rebasing: bytes[..<piece]))
+          at: offset, into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]))
       } catch {
         failure = error
       }
     }
     if let failure { throw failure }
     let filled = buffer
-    try writeAll(filled.span.extracting(0..<piece), to: descriptor, path: path)
-    return piece
+    try writeAll(filled.span.extracting(0..<count), to: descriptor, path: path)
+    return count
   }
 
   /// Lets the disk work while the rest is copied, so that `finish` has little left to wait for.
@@ -117,3 +142,7 @@ public final class OutputFile {
     writebackStart = length
   }
 }
+
+/// `close`, which a method of that name hides.
+@discardableResult
+private func closeDescriptor(_ descriptor: CInt) -> CInt { close(descriptor) }

@@ -25,6 +25,8 @@ public final class StagingDirectory {
   private let name: String
   private let stagingName: String
   private let isReplacing: Bool
+  /// Open and locked until the commit, which tells a running conversion from left-over staging.
+  private var markerFile: OutputFile?
   private var isDone = false
 
   /// Creates the staging directory for the output `outputPath`.
@@ -69,8 +71,13 @@ public final class StagingDirectory {
       unsafe unlinkat(parent.descriptor, created, AT_REMOVEDIR)
       throw error
     }
+    // The directory's lock covers the moments without a marker, where the file system has such.
+    _ = FileLock.acquire(directory.descriptor, isExclusive: true)
     do throws(FileError) {
-      try create(Self.marker).finish()
+      let marker = try create(Self.marker)
+      _ = FileLock.acquire(marker.descriptor, isExclusive: true)
+      try marker.synchronize()
+      markerFile = marker
     } catch {
       discard()
       throw error
@@ -98,12 +105,32 @@ public final class StagingDirectory {
     try file.finish()
   }
 
+  /// Takes a finished file over from `parts`, which keeps it: both names lead to one file.
+  public func adopt(_ name: String, from parts: PartsDirectory) throws(FileError) {
+    guard
+      unsafe linkat(parts.directory.descriptor, name, directory.descriptor, name, 0) != 0
+    else { return }
+    switch errno {
+    case EPERM, ENOTSUP, EMLINK, EXDEV, ENOSYS:
+      // No second names here.
+      let source = try PositionalFile(name: name, in: parts.directory)
+      let file = try create(name)
+      try file.copy(0..<source.size, of: source) { _ in true }
+      try file.finish()
+    default: throw FileError.system("link", outputPath + "/" + name)
+    }
+  }
+
   /// Bytes that may still be written to the file system, as far as it tells.
   public func freeSpace() throws(FileError) -> Int {
     var status = statvfs()
     guard unsafe fstatvfs(directory.descriptor, &status) == 0 else {
       throw FileError.system("statvfs", path)
     }
+    return Self.bytes(status)
+  }
+
+  static func bytes(_ status: statvfs) -> Int {
     let free = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
     return free.overflow ? .max : Int(clamping: free.partialValue)
   }
@@ -114,6 +141,8 @@ public final class StagingDirectory {
   public func commit() throws(FileError) {
     try adoptPermissions()
     try sync(directory)
+    // Closed first: some network file systems keep an open file under another name.
+    try markerFile?.close()
     guard unsafe unlinkat(directory.descriptor, Self.marker, 0) == 0 else {
       throw FileError.system("unlink", path + "/" + Self.marker)
     }
@@ -198,7 +227,7 @@ public final class StagingDirectory {
 
   // MARK: - Checks and removal
 
-  private static func checkOutput(
+  static func checkOutput(
     _ name: String, in parent: DirectoryHandle, path: String, replacing: Bool,
     inputs: [DirectoryHandle]
   ) throws(FileError) {
@@ -236,7 +265,7 @@ public final class StagingDirectory {
 
   /// Removes `name` and the files in it. Subdirectories are entered only one level after another,
   /// never through links: what an exchanged output holds is the user's, and may be nested.
-  private static func remove(_ name: String, from parent: DirectoryHandle) {
+  static func remove(_ name: String, from parent: DirectoryHandle) {
     let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
     let descriptor = unsafe openat(parent.descriptor, name, flags)
     if let directory = try? DirectoryHandle(descriptor: descriptor, path: parent.path + "/" + name),

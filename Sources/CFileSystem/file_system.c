@@ -4,7 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <unistd.h>
+
+int leank_lock(int descriptor, int is_exclusive) {
+  return flock(descriptor, (is_exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB);
+}
 
 #if defined(__APPLE__)
 #include <sys/stdio.h>

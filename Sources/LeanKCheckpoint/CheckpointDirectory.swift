@@ -143,13 +143,7 @@ public final class CheckpointDirectory: Sendable {
     var hash = SHA256()
     hash.update(data: configuration.bytes)
     for shard in shards { hash.update(data: shard.file.headerBytes) }
-    let digits = Array("0123456789abcdef".utf8)
-    var text: [UInt8] = []
-    for byte in hash.finalize() {
-      text.append(digits[Int(byte >> 4)])
-      text.append(digits[Int(byte & 15)])
-    }
-    return String(decoding: text, as: UTF8.self)
+    return hexadecimal(hash.finalize())
   }
 
   /// Fails when a file is no longer in the state in which it was opened.
@@ -204,4 +198,15 @@ public final class CheckpointDirectory: Sendable {
     guard let claimed = index?.totalSize, claimed != Double(total) else { return [] }
     return ["the index gives a total_size of \(claimed), the tensors take \(total) bytes"]
   }
+}
+
+/// The digits of a digest.
+func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
+  let digits = Array("0123456789abcdef".utf8)
+  var text: [UInt8] = []
+  for byte in bytes {
+    text.append(digits[Int(byte >> 4)])
+    text.append(digits[Int(byte & 15)])
+  }
+  return String(decoding: text, as: UTF8.self)
 }

@@ -13,8 +13,13 @@ public struct Conversion: Sendable {
   /// Content id of that mask, 64 hexadecimal digits.
   public var maskContentID: String
   public var deployment: DeploymentHints
+  /// Content of `LEANK.md`, which says how the output was made; nil = no such file.
+  public var card: [UInt8]?
   /// Whether an existing output is exchanged for the new one.
   public var isReplacing = false
+
+  /// Name of the file that says how an output was made.
+  public static let cardFileName = "LEANK.md"
 
   public init(
     source: CheckpointDirectory, plan: PruningPlan, output: String, mask: [UInt8],
@@ -68,6 +73,20 @@ public struct Conversion: Sendable {
     }
   }
 
+  /// What an output will be, found out without writing.
+  public struct Preview: Sendable, Hashable {
+    /// Size of all its files.
+    public let bytes: Int
+    /// Entries of the source that are not taken over, in byte order; folders end in a slash.
+    public let leftOut: [String]
+  }
+
+  /// Looks at all files that would be written or copied.
+  public func preview() throws(CheckpointError) -> Preview {
+    let contents = try OutputContents(of: self)
+    return Preview(bytes: contents.bytes + plan.bytesOut, leftOut: contents.leftOut)
+  }
+
   /// The object that config.json gets.
   public var configuration: PrunedConfiguration {
     PrunedConfiguration(
@@ -81,10 +100,7 @@ public struct Conversion: Sendable {
   /// read. Fails with class `unsafeOutput` for an output that exists or touches the source,
   /// `inputChanged` for a source that changed meanwhile.
   public func run(observer: Observer = Observer()) throws(CheckpointError) -> Result {
-    guard plan.layout == .cache || deployment.mode == .static else {
-      throw CheckpointError(
-        .inconsistent, "mode windowed with layout \(plan.layout.rawValue), which is always static")
-    }
+    try checkMode()
     let staging = try lifting(
       try StagingDirectory(for: output, replacing: isReplacing, inputs: [source.directory]))
     let writer = ConversionWriter(conversion: self, staging: staging, observer: observer)
@@ -93,6 +109,14 @@ public struct Conversion: Sendable {
     } catch {
       staging.discard()
       throw error
+    }
+  }
+
+  /// Fails on a mode that the layout cannot have.
+  func checkMode() throws(CheckpointError) {
+    guard plan.layout == .cache || deployment.mode == .static else {
+      throw CheckpointError(
+        .inconsistent, "mode windowed with layout \(plan.layout.rawValue), which is always static")
     }
   }
 }

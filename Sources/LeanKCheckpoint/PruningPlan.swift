@@ -173,7 +173,8 @@ public struct PruningPlan: Sendable {
     var metadata = source.metadata
     metadata["format"] = "pt"
     let header = SafetensorsHeader(
-      layingOut: tensors.map { ($0.source.name, $0.source.scalar, $0.shape) }, metadata: metadata)
+      layingOut: tensors.map { ($0.source.name, $0.source.scalar, $0.shape) }, metadata: metadata,
+      inPagesLike: source.dataStart)
     return Shard(
       name: shard.name, tensors: tensors, header: header, bytesIn: shard.file.file.size,
       bytesOut: header.dataStart + header.dataLength, sourceDataStart: source.dataStart)

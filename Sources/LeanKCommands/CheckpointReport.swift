@@ -177,13 +177,15 @@ struct CheckpointReport: Encodable {
       members[kind, default: []].append(layer)
     }
     guard order.count > 1 else { return order.map { "\(layers) layers: \($0)" } }
-    return order.map { "layers \(runs(members[$0] ?? [])): \($0)" }
+    return order.map {
+      "\(members[$0]?.count == 1 ? "layer" : "layers") \(runs(members[$0] ?? [])): \($0)"
+    }
   }
 
   private func shape(of layer: Int) -> String {
     let width = rotaryWidth[layer].wrapped ?? 0
     var text =
-      "\(kvHeads[layer]) KV heads of \(headDim[layer]) channels, "
+      "\(kvHeads[layer]) KV \(kvHeads[layer] == 1 ? "head" : "heads") of \(headDim[layer]) channels, "
       + "\(queryHeads[layer].wrapped ?? 0) query heads, "
     text += width == 0 ? "no RoPE" : "\(pairing[layer].wrapped ?? "") pairs over \(width)"
     if let window = slidingWindow[layer].wrapped { text += ", window \(window)" }

@@ -1,3 +1,5 @@
+import ByteIO
+import Foundation
 import LeanKCheckpoint
 import LeanKMask
 import LeanKReport
@@ -19,13 +21,39 @@ struct ConversionReport: Encodable {
     var values: Int
   }
 
+  /// A cache of so many tokens; windowed at its largest.
+  struct ContextReport: Encodable {
+    struct Bytes: Encodable {
+      var keys: Int
+      var values: Int
+
+      var total: Int { keys + values }
+    }
+
+    var tokens: Int
+    var dense: Bytes
+    var pruned: Bytes
+  }
+
+  /// One of many tasks.
+  struct PartReport: Encodable {
+    var number: Int
+    var count: Int
+    var written: [String] = []
+    var reused: [String] = []
+  }
+
   var output: String
   var layout: String
   var mode: String
   var maskContentId: String
   var weightBytesIn: Int
   var weightBytesOut: Int
+  var bytesNeeded: Int
+  var bytesFree: Nullable<Int>
   var cacheBytesPerToken: CacheReport
+  var contexts: [ContextReport]
+  var part: Nullable<PartReport>
   var shards: [ShardReport]
   var files: [String: Int] = [:]
   var leftOut: [String] = []
@@ -33,8 +61,18 @@ struct ConversionReport: Encodable {
   var written = false
   var verified: Nullable<Bool> = Nullable(nil)
 
-  init(_ conversion: Conversion) {
+  /// With `part`, files and bytes are those of that part.
+  init(_ conversion: Conversion, part: ShardPart?, contexts: [Int]) throws {
     let plan = conversion.plan
+    let preview = try conversion.preview()
+    let chosen = part.map { part in plan.shards(of: part).map { plan.shards[$0] } }
+    bytesNeeded = chosen?.reduce(0) { $0 + $1.bytesOut } ?? preview.bytes
+    leftOut = preview.leftOut
+    let space = try? FileManager.default.attributesOfFileSystem(
+      forPath: splitPath(conversion.output).parent)
+    bytesFree = Nullable((space?[.systemFreeSize] as? NSNumber)?.intValue)
+    self.part = Nullable(part.map { PartReport(number: $0.number, count: $0.count) })
+    self.contexts = try Self.contexts(conversion, contexts)
     output = conversion.output
     layout = plan.layout.rawValue
     mode = conversion.deployment.mode.rawValue
@@ -44,7 +82,7 @@ struct ConversionReport: Encodable {
     let cache = plan.cachePerToken
     cacheBytesPerToken = CacheReport(
       keysDense: cache.keysDense, keysPruned: cache.keysPruned, values: cache.values)
-    shards = plan.shards.map { shard in
+    shards = (chosen ?? plan.shards).map { shard in
       var report = ShardReport(
         name: shard.name, bytesIn: shard.bytesIn, bytesOut: shard.bytesOut, tensorsCopied: 0,
         tensorsSliced: 0, tensorsZeroed: 0)
@@ -67,11 +105,56 @@ struct ConversionReport: Encodable {
     verified = Nullable(isVerified)
   }
 
+  mutating func complete(with result: Conversion.PartResult) {
+    written = true
+    let all = result.written + result.reused
+    files = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0.bytes) })
+    part.wrapped?.written = result.written.map(\.name)
+    part.wrapped?.reused = result.reused.map(\.name)
+  }
+
+  private static func contexts(
+    _ conversion: Conversion, _ asked: [Int]
+  ) throws -> [ContextReport] {
+    let plan = conversion.plan
+    var facts = CheckpointFacts(of: conversion.source)
+    let channels = plan.mask.layers.reduce(0) { $0 + $1.geometry.channels }
+    // As wide as the plan says, whatever config.json calls the type.
+    facts.elementBytes = plan.cachePerToken.keysDense / max(1, channels)
+    let subject = ReportSubject(
+      try MaskDocument(mask: plan.mask), title: "", facts: facts, contexts: asked)
+    return subject.contexts.map { tokens in
+      let dense = subject.cost.dense(context: tokens)
+      let pruned =
+        conversion.deployment.window.map { subject.cost.windowed(context: tokens, window: $0) }
+        ?? subject.cost.static(context: tokens)
+      return ContextReport(
+        tokens: tokens, dense: .init(keys: dense.keys, values: dense.values),
+        pruned: .init(keys: pruned.keys, values: pruned.values))
+    }
+  }
+
+  private var title: String {
+    let verb = written ? "wrote" : "would write"
+    guard let part = part.wrapped else {
+      return "\(verb) \(output), layout \(layout), mode \(mode)"
+    }
+    return
+      "\(verb) part \(part.number) of \(part.count) of \(output), layout \(layout), mode \(mode)"
+  }
+
   var text: String {
+    if written, let part = part.wrapped {
+      return """
+        \(title)
+        \(part.written.count) files written, \(part.reused.count) were complete; when all parts are \
+        there, finish with --commit
+        """
+    }
     let saved = weightBytesIn - weightBytesOut
     let cache = cacheBytesPerToken
     var lines = [
-      "\(written ? "wrote" : "would write") \(output), layout \(layout), mode \(mode)",
+      title,
       Formatting.row(
         "weights",
         "\(Formatting.bytes(weightBytesIn)) -> \(Formatting.bytes(weightBytesOut))"
@@ -82,8 +165,24 @@ struct ConversionReport: Encodable {
         "\(Formatting.bytes(cache.keysDense)) -> \(Formatting.bytes(cache.keysPruned)) a token, "
           + "\(Formatting.percent(1 - Double(cache.keysPruned) / Double(max(1, cache.keysDense)))) less"
           + (mode == "windowed" ? " for middle tokens" : "")),
-      Formatting.row("mask", maskContentId),
     ]
+    for context in contexts {
+      let share = Double(context.pruned.total) / Double(max(1, context.dense.total))
+      lines.append(
+        Formatting.row(
+          "",
+          Formatting.padded(Formatting.count(context.tokens), to: 9, onTheLeft: true)
+            + " tokens: K and V \(Formatting.bytes(context.dense.total)) -> "
+            + "\(Formatting.bytes(context.pruned.total)), \(Formatting.percent(1 - share)) less"))
+    }
+    lines.append(Formatting.row("mask", maskContentId))
+    if !written {
+      lines.append(
+        Formatting.row(
+          "space",
+          "\(Formatting.bytes(bytesNeeded)) needed"
+            + (bytesFree.wrapped.map { ", \(Formatting.bytes($0)) free" } ?? "")))
+    }
     for shard in shards.prefix(written ? 0 : 24) {
       lines.append(
         "  \(shard.name): \(Formatting.bytes(shard.bytesIn)) -> \(Formatting.bytes(shard.bytesOut)), "

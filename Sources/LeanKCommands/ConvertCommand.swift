@@ -3,8 +3,13 @@ import ByteIO
 public import LeanKCheckpoint
 import LeanKFormat
 import LeanKMask
+import LeanKReport
 
 extension PruningLayout: ExpressibleByArgument {}
+
+extension ShardPart: ExpressibleByArgument {
+  public init?(argument: String) { self.init(argument) }
+}
 
 /// `leank convert`
 struct ConvertCommand: Subcommand {
@@ -18,6 +23,13 @@ struct ConvertCommand: Subcommand {
 
       EXAMPLE
         leank convert --model Llama-3.1-8B --mask mask.leank --output Llama-3.1-8B-rows --verify
+
+      Many tasks of a batch scheduler convert a large checkpoint on a shared file system: each runs
+      with its --shard K/N, in any order and again after a failure, and one last run with --commit
+      makes the output of the parts, the same bytes as a single run.
+
+        leank convert --model M --mask mask.leank --output OUT --shard 3/8
+        leank convert --model M --mask mask.leank --output OUT --commit
       """)
 
   @Option(help: "Directory of the dense checkpoint (config.json and safetensors).")
@@ -37,6 +49,16 @@ struct ConvertCommand: Subcommand {
   @Flag(help: "Print the plan from headers alone and write nothing.")
   var dryRun = false
 
+  @Option(help: "Context length at which the cache is measured; may be repeated.")
+  var context: [Int] = []
+
+  @Option(
+    help: "Convert one part of the weights, K of N, beside the output, for --commit to finish.")
+  var shard: ShardPart?
+
+  @Flag(help: "Make the output of the parts that runs with --shard converted.")
+  var commit = false
+
   @Flag(help: "Replace an existing output directory.")
   var force = false
 
@@ -49,6 +71,19 @@ struct ConvertCommand: Subcommand {
   @Flag(help: "Print nothing but errors.")
   var quiet = false
 
+  func validate() throws {
+    guard context.allSatisfy({ (1...ReportSubject.contextLimit).contains($0) }) else {
+      throw ValidationError(
+        "--context is a number of tokens from 1 to \(ReportSubject.contextLimit)")
+    }
+    guard shard == nil || !commit else {
+      throw ValidationError("--shard and --commit are different runs")
+    }
+    guard shard == nil || !verify else {
+      throw ValidationError("--verify needs all parts: give it with --commit")
+    }
+  }
+
   func run(on console: Console) throws -> CInt {
     let source = try CheckpointDirectory(path: model)
     let loaded = try MaskInput.read(mask, for: source)
@@ -60,14 +95,28 @@ struct ConvertCommand: Subcommand {
       source: source, plan: plan, output: output, mask: beside.bytes,
       maskContentID: beside.contentID, deployment: deployment)
     conversion.isReplacing = force
-    var report = ConversionReport(conversion)
+    let card = ModelCard(
+      plan: plan, deployment: deployment, maskContentID: beside.contentID,
+      source: source.sourceDigest)
+    conversion.card = Array(card.text.utf8)
+    var report = try ConversionReport(conversion, part: shard, contexts: context)
     report.warnings = loaded.notes + plan.warnings + warnings(loaded.document, deployment)
     if !quiet { report.warnings.forEach { console.warn($0) } }
-    if dryRun {
-      if json { try console.print(json: report) } else { try console.print(report.text) }
-      return LeankExit.success
+    if !dryRun {
+      guard try execute(conversion, &report, on: console) else { return LeankExit.difference }
     }
+    if json {
+      try console.print(json: report)
+    } else if dryRun || !quiet {
+      try console.print(report.text)
+    }
+    return LeankExit.success
+  }
 
+  /// Runs the conversion; false when the result is not what the mask asks for.
+  private func execute(
+    _ conversion: Conversion, _ report: inout ConversionReport, on console: Console
+  ) throws -> Bool {
     let progress = ProgressBar(console: console, isShown: !quiet && !json, label: "converting")
     var structure: StructureProof?
     var observer = Conversion.Observer(
@@ -75,8 +124,9 @@ struct ConvertCommand: Subcommand {
     if verify {
       observer.verify = { (staging: String) throws(CheckpointError) in
         let proof = try StructureProof(
-          dense: source, pruned: CheckpointDirectory(path: staging, acceptingIncomplete: true),
-          mask: loaded.document.mask, maskContentID: beside.contentID)
+          dense: conversion.source,
+          pruned: CheckpointDirectory(path: staging, acceptingIncomplete: true),
+          mask: conversion.plan.mask, maskContentID: conversion.maskContentID)
         structure = proof
         guard proof.passed else {
           throw CheckpointError(.inconsistent, "the result is not what the mask asks for")
@@ -86,17 +136,24 @@ struct ConvertCommand: Subcommand {
     do {
       Interruption.beginWatching()
       defer { Interruption.endWatching() }
-      let result = try conversion.run(observer: observer)
-      progress.finish()
-      report.complete(with: result, isVerified: structure?.passed)
+      if let shard {
+        let result = try conversion.run(part: shard, observer: observer)
+        progress.finish()
+        report.complete(with: result)
+      } else {
+        let result =
+          commit
+          ? try conversion.commit(observer: observer) : try conversion.run(observer: observer)
+        progress.finish()
+        report.complete(with: result, isVerified: structure?.passed)
+      }
+      return true
     } catch {
       progress.finish()
       guard let structure, !structure.passed else { throw error }
       structure.failures.forEach { console.note("leank: \($0)") }
-      return LeankExit.difference
+      return false
     }
-    if json { try console.print(json: report) } else if !quiet { try console.print(report.text) }
-    return LeankExit.success
   }
 
   /// Rows and zeroed weights are static whatever the mask hints at.

@@ -1,18 +1,22 @@
 import Foundation
 import LeanKReport
 
-/// A line on a terminal that says how far a long run is: share, bytes, rate, time left.
+/// A line on a terminal that says how far a long run is: share, bytes and their rate or
+/// another unit, time left.
 final class ProgressBar {
   private let console: Console
   private let isShown: Bool
   private let label: String
+  private let unit: String?
   private let start = ContinuousClock.now
   private var last: ContinuousClock.Instant?
 
-  init(console: Console, isShown: Bool, label: String) {
+  /// `unit`: what is counted, nil for bytes.
+  init(console: Console, isShown: Bool, label: String, unit: String? = nil) {
     self.console = console
     self.isShown = isShown && console.isInteractive
     self.label = label
+    self.unit = unit
   }
 
   /// Redraws at most ten times a second.
@@ -24,11 +28,13 @@ final class ProgressBar {
     let share = Double(done) / Double(total)
     let elapsed = start.duration(to: now) / .seconds(1)
     let rate = Double(done) / max(elapsed, 1e-3)
-    let left = Int((Double(total - done) / max(rate, 1)).rounded(.up))
+    let left = Int((Double(total - done) / max(rate, 1e-3)).rounded(.up))
+    let amount =
+      unit.map { "\(done) of \(total) \($0)" }
+      ?? "\(Formatting.bytes(done)) of \(Formatting.bytes(total)), \(Formatting.bytes(Int(rate)))/s"
     console.note(
       "\r\(label) \(Formatting.bar(share, width: 24)) \(Int(share * 100)) %  "
-        + "\(Formatting.bytes(done)) of \(Formatting.bytes(total)), \(Formatting.bytes(Int(rate)))/s, "
-        + "\(left) s left\u{1B}[K", terminator: "")
+        + "\(amount), \(left) s left\u{1B}[K", terminator: "")
   }
 
   /// Removes the line.

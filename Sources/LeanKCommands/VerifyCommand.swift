@@ -70,6 +70,14 @@ struct VerifyCommand: Subcommand {
     help: "Largest difference of logits that passes (default: 3e-5 * max(1, max|logits| / 8)).")
   var tolerance: Double?
 
+  @Flag(
+    help:
+      "Take the sums of attention in one order on both sides; any difference fails.")
+  var exact = false
+
+  @Flag(name: .customLong("layers"), help: "List every layer's largest differences.")
+  var listsLayers = false
+
   @Flag(help: "Compare tensors only, decode nothing.")
   var structureOnly = false
 
@@ -90,6 +98,10 @@ struct VerifyCommand: Subcommand {
     guard tolerance.map({ $0 >= 0 && $0.isFinite }) ?? true else {
       throw ValidationError("--tolerance is a number of at least 0")
     }
+    guard !(exact && (tolerance != nil || structureOnly)) else {
+      throw ValidationError(
+        "--exact decodes and lets no difference pass: not with --tolerance or --structure-only")
+    }
     guard !(structureOnly && mask != nil) else {
       throw ValidationError("--structure-only compares two checkpoints, --mask has only one")
     }
@@ -106,7 +118,7 @@ struct VerifyCommand: Subcommand {
     let subject = try VerifySubject(pruned: pruned, mask: mask, dense: source)
     subject.notes.forEach { console.warn($0) }
 
-    if !structureOnly { try requireReadable([source, subject.checkpoint].compactMap(\.self)) }
+    if !structureOnly { try requireReadable(source) }
     var report = VerifyReport()
     if let checkpoint = subject.checkpoint {
       let progress = ProgressBar(console: console, isShown: !json, label: "comparing")
@@ -117,31 +129,29 @@ struct VerifyCommand: Subcommand {
       report.add(proof)
     }
     if !structureOnly, report.structure.passed {
-      let verification = try verify(source, subject)
+      let verification = try verify(source, subject, console)
       if let saveLogits { try save(verification, to: saveLogits) }
-      report.add(verification, elementBytes: try source.cacheElementBytes)
+      report.add(
+        verification, elementBytes: try source.cacheElementBytes,
+        givenTolerance: tolerance)
     }
+    report.listsLayers = listsLayers
+    report.peakMemoryBytes = Nullable(Machine.peakMemory)
     report.seconds = start.duration(to: clock.now) / .seconds(1)
     if json { try console.print(json: report) } else { try console.print(report.text) }
     return report.passed ? LeankExit.success : LeankExit.difference
   }
 
-  /// Says what cannot be decoded before everything is compared.
-  private func requireReadable(_ checkpoints: [CheckpointDirectory]) throws {
-    for checkpoint in checkpoints {
-      let names: [String]
-      do {
-        names = try Array(
-          DescribedModel(
-            configuration: checkpoint.configuration, tensorNames: checkpoint.tensorNames
-          ).shapes.keys)
-        if checkpoint.pruned == nil { _ = try checkpoint.describe() }
-        try CheckpointWeights(checkpoint).requireReadable(names)
-      } catch let error as CheckpointError where error.code == .quantised {
-        throw cannotDecode(error.description)
-      } catch let error as DecoderError where error.code == .scalarType {
-        throw cannotDecode("\(escaped(checkpoint.path, limit: 4096)): \(error)")
-      }
+  /// Says that weights cannot be decoded before they are compared; the structure proof holds the
+  /// pruned ones to the same types.
+  private func requireReadable(_ checkpoint: CheckpointDirectory) throws {
+    do {
+      let model = try checkpoint.describe()
+      try CheckpointWeights(checkpoint).requireReadable(Array(model.shapes.keys))
+    } catch let error as CheckpointError where error.code == .quantised {
+      throw cannotDecode(error.description)
+    } catch let error as DecoderError where error.code == .scalarType {
+      throw cannotDecode("\(escaped(checkpoint.path, limit: 4096)): \(error)")
     }
   }
 
@@ -151,24 +161,28 @@ struct VerifyCommand: Subcommand {
       reason + "; the weights cannot be decoded, --structure-only compares their bytes")
   }
 
-  private func verify(_ source: CheckpointDirectory, _ subject: VerifySubject) throws
-    -> Verification
-  {
+  private func verify(
+    _ source: CheckpointDirectory, _ subject: VerifySubject, _ console: Console
+  ) throws -> Verification {
     let mode = try modeOptions.resolve(hints: subject.deployment)
     if let layout = subject.checkpoint?.pruned?.layout, layout != .cache, mode.mode == .windowed {
       throw UsageError("--mode windowed: layout \(layout.rawValue) is always static")
     }
     let model = try source.describe().description
     let options = DecodeOptions(
-      mode: mode, prefill: prefill, emptyHeads: emptyHeads,
+      mode: mode, prefill: prefill, emptyHeads: emptyHeads, isExact: exact,
       threads: threads ?? Machine.processors,
       residentWeights: greedy > 0 ? Machine.memory / 4 : 0)
     let run = try tokenRun(for: model, options: options)
     let dense = DecoderModel(model, weights: CheckpointWeights(source))
+    let progress = ProgressBar(
+      console: console, isShown: !json, label: "decoding", unit: "layers")
+    defer { progress.finish() }
     return try Verification(
       dense: dense, pruned: try subject.prunedModel(of: model, dense: dense),
       mask: try model.adopt(subject.document.mask), tokens: run.tokens,
-      promptLength: run.promptLength, greedyCount: greedy, options: options, tolerance: tolerance)
+      promptLength: run.promptLength, greedyCount: greedy, options: options, tolerance: tolerance,
+      onProgress: progress.update)
   }
 
   /// The tokens of the run and the length of its prompt.

@@ -36,10 +36,16 @@ public struct CheckpointWeights: WeightSource {
     let count = buffer.count / 4
     let codes = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[(buffer.count - count)...])
     try unsafe Self.read(file, info, at: first, into: codes)
-    for index in 0..<count {
-      let value = scaled.value(of: unsafe codes[index], at: first + index)
-      unsafe buffer.storeBytes(
-        of: value.bitPattern.littleEndian, toByteOffset: 4 * index, as: UInt32.self)
+    var index = 0
+    while index < count {
+      let run = scaled.run(from: first + index)
+      let end = min(index + run.count, count)
+      for element in index..<end {
+        let value = scaled.values[Int(unsafe codes[element])] * run.scale
+        unsafe buffer.storeBytes(
+          of: value.bitPattern.littleEndian, toByteOffset: 4 * element, as: UInt32.self)
+      }
+      index = end
     }
   }
 

@@ -21,17 +21,21 @@ public struct DecodeOptions: Sendable, Hashable {
   public var mode: DeploymentHints
   public var prefill: Prefill
   public var emptyHeads: EmptyHeads
+  /// Whether all sides take the sums of attention in one order, so that a channel that is 0 and a
+  /// channel that is not there give the same bits. Slower over long prompts.
+  public var isExact: Bool
   public var threads: Int
   /// Bytes of weights of each checkpoint that may stay in memory from layer to layer.
   public var residentWeights: Int
 
   public init(
     mode: DeploymentHints = .static, prefill: Prefill = .dense, emptyHeads: EmptyHeads = .absent,
-    threads: Int = 1, residentWeights: Int = 0
+    isExact: Bool = false, threads: Int = 1, residentWeights: Int = 0
   ) {
     self.mode = mode
     self.prefill = prefill
     self.emptyHeads = emptyHeads
+    self.isExact = isExact
     self.threads = threads
     self.residentWeights = residentWeights
   }

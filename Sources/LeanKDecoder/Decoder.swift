@@ -116,7 +116,9 @@ public final class Decoder {
   ///
   /// Where a rotation changes with the number of tokens, all of them go through again, as if they had
   /// been given.
-  public func greedy(count: Int) throws(DecoderError) -> [[Int32]] {
+  public func greedy(
+    count: Int, onLayer: (LayerState) -> Void = { _ in }
+  ) throws(DecoderError) -> [[Int32]] {
     guard position > 0 else {
       throw DecoderError(.promptLength, "greedy decoding continues given tokens, none were given")
     }
@@ -131,9 +133,9 @@ public final class Decoder {
         let all = zip(history, next).map { $0 + [Int32($1)] }
         history = history.map { _ in [] }
         position = 0
-        last = try forward(all, onLayer: { _ in }).map(\.lastRow)
+        last = try forward(all, onLayer: onLayer).map(\.lastRow)
       } else {
-        last = try forward(next.map { [Int32($0)] }, onLayer: { _ in })
+        last = try forward(next.map { [Int32($0)] }, onLayer: onLayer)
       }
     }
     return chosen

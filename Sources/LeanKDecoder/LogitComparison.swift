@@ -37,8 +37,7 @@ public struct LogitComparison: Sendable, Hashable {
   /// Largest difference that f32 arithmetic explains: its noise, measured against float64 on models
   /// with logits up to 8, grows with the logits.
   public static func tolerance(reference: Matrix) -> Double {
-    let largest = reference.values.reduce(0) { max($0, abs($1)) }
-    return 3e-5 * max(1, Double(largest) / 8)
+    3e-5 * max(1, Double(reference.largest) / 8)
   }
 
   private static func divergence(_ reference: Matrix, _ other: Matrix, _ row: Int) -> Double {
@@ -72,6 +71,16 @@ extension Matrix {
       largest = max(largest, difference)
     }
     return largest
+  }
+
+  /// Largest magnitude of an element, 0 when there is none.
+  var largest: Float { values.reduce(0) { max($0, abs($1)) } }
+
+  /// First row in which an element differs by more than `limit`, or is not a number.
+  func firstRow(differingFrom other: Matrix, by limit: Double) -> Int? {
+    precondition(rows == other.rows && columns == other.columns)
+    return values.indices.first { !(Double(abs(values[$0] - other.values[$0])) <= limit) }
+      .map { $0 / columns }
   }
 
   /// Mean negative log likelihood, in nats, of each token after position `first` under the logits

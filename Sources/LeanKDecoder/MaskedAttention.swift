@@ -7,14 +7,14 @@ import LeanKMask
 /// Written apart from `RaggedAttention` on purpose, since one is checked against the other: blocks
 /// of queries meet all keys in a matrix product, and the mask is a selection on full-width rows.
 final class MaskedAttention: LayerAttention {
-  private let context: AttentionContext
+  let context: AttentionContext
   /// Kept channels by KV head; nil = no mask at all.
-  private let kept: [ChannelSet]?
+  let kept: [ChannelSet]?
   /// Whole keys, [tokens, KV heads * head_dim]; not stored in static mode under a mask.
-  private var keys: [Float] = []
+  private(set) var keys: [Float] = []
   /// Keys with 0 outside M; stored under a mask.
-  private var maskedKeys: [Float] = []
-  private var values: [Float] = []
+  private(set) var maskedKeys: [Float] = []
+  private(set) var values: [Float] = []
 
   /// Queries of one matrix product.
   private static let block = 64
@@ -67,8 +67,11 @@ final class MaskedAttention: LayerAttention {
         nil as [Float]?
       }
     let parts = concurrentMap(attention.queryHeads, threads: context.multiply.threads) { head in
-      self.attend(
-        head: head, query: query, maskedQuery: maskedQuery, from: position, sink: sinks?[head])
+      context.options.isExact
+        ? self.attendExactly(
+          head: head, query: query, maskedQuery: maskedQuery, from: position, sink: sinks?[head])
+        : self.attend(
+          head: head, query: query, maskedQuery: maskedQuery, from: position, sink: sinks?[head])
     }
     var result = Matrix(rows: x.rows, columns: attention.queryHeads * headDim)
     for (head, part) in parts.enumerated() {

@@ -182,17 +182,27 @@ final class RaggedHead {
     var column = 0
     for part in parts {
       let width = part.segment.width
-      Kernels.best.dotRows(
-        into: &scores, at: column, stride: count, part.query.span, .init(group, width: width),
-        part.segment.keys.span.extracting(droppingFirst: part.visible.lowerBound * width),
-        .init(part.visible.count, width: width))
+      let rows = Kernels.Rows(part.visible.count, width: width)
+      let keys = part.segment.keys.span.extracting(
+        droppingFirst: part.visible.lowerBound * width)
+      if options.isExact {
+        for head in 0..<group {
+          orderedDots(
+            into: &scores, at: head * count + column,
+            part.query.span.extracting(head * width..<(head + 1) * width), keys, rows)
+        }
+      } else {
+        Kernels.best.dotRows(
+          into: &scores, at: column, stride: count, part.query.span, .init(group, width: width),
+          keys, rows)
+      }
       column += part.visible.count
     }
     var factors: [Float] = []
     for head in 0..<group {
       let sink = sinks.map { $0[$0.startIndex + head] }
       factors.append(
-        weigh(&scores, head * count..<(head + 1) * count, attention, sink: sink))
+        attention.exponentiate(&scores, head * count..<(head + 1) * count, sink: sink))
     }
     column = 0
     for part in parts {
@@ -208,20 +218,5 @@ final class RaggedHead {
         result[index] *= factors[head]
       }
     }
-  }
-
-  /// Scales and caps raw scores and replaces them by exponentials; returns the reciprocal of their
-  /// sum.
-  private func weigh(
-    _ scores: inout [Float], _ range: Range<Int>, _ attention: AttentionDescription, sink: Float?
-  ) -> Float {
-    var largest = sink ?? -.infinity
-    for index in range {
-      scores[index] *= attention.scale
-      if let cap = attention.scoreSoftcap { scores[index] = Math.tanh(scores[index] / cap) * cap }
-      largest = max(largest, scores[index])
-    }
-    let sum = Kernels.best.exponentials(&scores, range, shift: largest)
-    return 1 / (sum + (sink.map { Math.exp($0 - largest) } ?? 0))
   }
 }

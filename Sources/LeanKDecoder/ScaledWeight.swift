@@ -9,7 +9,8 @@ struct ScaledWeight {
   /// Row after row.
   private let scales: [Float]
   private let scaleColumns: Int
-  private let values: [Float]
+  /// What each byte means by itself.
+  let values: [Float]
 
   /// nil for an element type that is not known, or scales in one that the decoder does not read.
   init?(_ scale: WeightScale, of weight: TensorInfo, scales: [Float]) {
@@ -28,11 +29,14 @@ struct ScaledWeight {
     else { return nil }
   }
 
-  /// The number that `byte`, at element `index` of the weight, stands for.
-  func value(of byte: UInt8, at index: Int) -> Float {
+  /// How many elements from `index` on, in C order, share a scale, and that scale.
+  func run(from index: Int) -> (count: Int, scale: Float) {
     let (row, column) = index.quotientAndRemainder(dividingBy: columns)
-    return values[Int(byte)]
-      * scales[row / rowsPerScale * scaleColumns + column / columnsPerScale]
+    let block = column / columnsPerScale
+    return (
+      min((block + 1) * columnsPerScale, columns) - column,
+      scales[row / rowsPerScale * scaleColumns + block]
+    )
   }
 
   /// What each byte means by itself.

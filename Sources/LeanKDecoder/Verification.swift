@@ -40,8 +40,16 @@ public struct Verification: Sendable {
   public let middleKeys: Int
   /// Masked against pruned.
   public let comparison: LogitComparison
+  /// Largest difference that passes; 0 in an exact run.
   public let tolerance: Double
+  /// Whether both sides summed in one order, so that nothing but 0 passes.
+  public let isExact: Bool
   public let layers: [Layer]
+  /// First position whose logits differ, masked against pruned, by more than the tolerance; nil when
+  /// there is none.
+  public let firstDifference: Int?
+  /// Largest magnitude among the dense model's logits, to which the default tolerance is scaled.
+  public let largestLogit: Float
   /// Dense against masked.
   public let drift: LogitComparison
   /// Mean negative log likelihood of the given tokens, nil for a single one.
@@ -55,19 +63,23 @@ public struct Verification: Sendable {
   public let masked: Matrix
   public let pruned: Matrix
 
-  /// Whether logits agree within the tolerance and the continuations token by token.
+  /// Whether logits agree within the tolerance and the continuations token by token; in an exact run
+  /// the states of every layer agree bit for bit besides.
   public var passed: Bool {
-    Double(comparison.maximum) <= tolerance && greedy.map { $0.masked == $0.pruned } ?? true
+    Double(comparison.maximum) <= tolerance
+      && (!isExact || layers.allSatisfy { $0.maximumHidden == 0 && $0.maximumAttention == 0 })
+      && greedy.map { $0.masked == $0.pruned } ?? true
   }
 
   /// Runs the three sides over `tokens`, the first `promptLength` in one pass and the others one at
   /// a time, then lets each continue `greedyCount` tokens of its own.
   ///
-  /// `tolerance` nil takes the default for the size of the logits.
+  /// `tolerance` nil takes the default for the size of the logits; an exact run takes 0.
+  /// `onProgress` hears of every pass through a layer; greedy tokens go through all of them again.
   public init(
     dense model: DecoderModel, pruned: Pruned, mask: ChannelMask, tokens: [Int32],
     promptLength: Int, greedyCount: Int, options: DecodeOptions, tolerance: Double?,
-    onLayer: (Int) -> Void = { _ in }
+    onProgress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(DecoderError) {
     let prunedSide: DecoderSide
     switch pruned {
@@ -78,6 +90,12 @@ public struct Verification: Sendable {
     let decoder = try Decoder(
       [.dense(model), .masked(model, mask), prunedSide], promptLength: promptLength,
       length: tokens.count, options: options)
+    let total = model.description.layers.count * max(1, greedyCount)
+    var done = 0
+    func advance() {
+      done += 1
+      onProgress(done, total)
+    }
     var layers: [Layer] = []
     let outputs = try decoder.decode(tokens) { state in
       layers.append(
@@ -85,9 +103,10 @@ public struct Verification: Sendable {
           layer: state.layer,
           maximumHidden: state.hidden[1].largestDifference(from: state.hidden[2]),
           maximumAttention: state.attention[1].largestDifference(from: state.attention[2])))
-      onLayer(state.layer)
+      advance()
     }
-    let continued = greedyCount > 0 ? try decoder.greedy(count: greedyCount) : nil
+    let continued =
+      greedyCount > 0 ? try decoder.greedy(count: greedyCount) { _ in advance() } : nil
     self.tokens = tokens
     self.promptLength = promptLength
     self.layers = layers
@@ -99,7 +118,12 @@ public struct Verification: Sendable {
     drift = LogitComparison(reference: outputs[0].logits, other: outputs[1].logits)
     lossDense = outputs[0].logits.nextTokenLoss(tokens)
     lossMasked = outputs[1].logits.nextTokenLoss(tokens)
-    self.tolerance = tolerance ?? LogitComparison.tolerance(reference: outputs[0].logits)
+    isExact = options.isExact
+    largestLogit = outputs[0].logits.largest
+    self.tolerance =
+      isExact ? 0 : tolerance ?? LogitComparison.tolerance(reference: outputs[0].logits)
+    firstDifference = outputs[1].logits.firstRow(
+      differingFrom: outputs[2].logits, by: self.tolerance)
     greedy = continued.map { Greedy(dense: $0[0], masked: $0[1], pruned: $0[2]) }
     denseCache = outputs[0].cache
     prunedCache = outputs[2].cache

@@ -4,10 +4,12 @@ import StrictJSON
 extension SafetensorsHeader {
   /// Lays `tensors` out one after the other, in the order given.
   ///
-  /// The caller's names are unique and its sizes have been checked against overflow.
+  /// The caller's names are unique and its sizes have been checked against overflow. With
+  /// `dataStart`, the place of another file's data, the new file's data begins equally far into a
+  /// page, so that the kernel copies or shares whole pages between the two.
   public init(
     layingOut tensors: [(name: String, scalar: ScalarType, shape: [Int])],
-    metadata: [String: String]
+    metadata: [String: String], inPagesLike dataStart: Int? = nil
   ) {
     var infos: [TensorInfo] = []
     var offset = 0
@@ -18,24 +20,28 @@ extension SafetensorsHeader {
           name: tensor.name, scalar: tensor.scalar, shape: tensor.shape, range: offset..<end))
       offset = end
     }
-    self.init(tensors: infos, metadata: metadata)
-  }
-
-  private init(tensors: [TensorInfo], metadata: [String: String]) {
-    self.tensors = tensors
+    self.tensors = infos
     self.metadata = metadata
-    dataStart = 8 + Self.json(tensors, metadata).count
+    var start = 8 + Self.json(infos, metadata).count
+    start += 7 - (start + 7) % 8
+    if let dataStart, dataStart.isMultiple(of: 8), start <= Self.lengthLimit {
+      start += (dataStart % Self.pageSize - start % Self.pageSize + Self.pageSize) % Self.pageSize
+    }
+    self.dataStart = start
   }
 
-  /// Length word and JSON, padded with spaces to a multiple of 8: everything before the data.
+  private static let pageSize = 4096
+
+  /// Length word and JSON, padded with spaces: everything before the data.
   public var encoded: [UInt8] {
-    let json = Self.json(tensors, metadata)
     var bytes: [UInt8] = []
-    bytes.reserveCapacity(8 + json.count)
+    bytes.reserveCapacity(dataStart)
     for shift in stride(from: 0, to: 64, by: 8) {
-      bytes.append(UInt8(truncatingIfNeeded: json.count >> shift))
+      bytes.append(UInt8(truncatingIfNeeded: (dataStart - 8) >> shift))
     }
-    return bytes + json
+    bytes += Self.json(tensors, metadata)
+    while bytes.count < dataStart { bytes.append(0x20) }
+    return bytes
   }
 
   /// Metadata first, its keys sorted; then the tensors in the order of their data.
@@ -53,8 +59,6 @@ extension SafetensorsHeader {
           + ":{\"dtype\":\"\(tensor.scalar.rawValue)\",\"shape\":[\(shape)],"
           + "\"data_offsets\":[\(tensor.range.lowerBound),\(tensor.range.upperBound)]}")
     }
-    var bytes = Array("{\(members.joined(separator: ","))}".utf8)
-    while !bytes.count.isMultiple(of: 8) { bytes.append(0x20) }
-    return bytes
+    return Array("{\(members.joined(separator: ","))}".utf8)
   }
 }

@@ -90,7 +90,7 @@ struct InspectTests {
     #expect(json.output.contains("\"key_cache_bytes_per_token\" : 1024"))
     #expect(
       try leank(expecting: 0, ["inspect", Fixtures.path("Reference/qwen3")]).output
-        .contains("rows        no, its keys are normed"))
+        .contains("rows        no, layer 0 of this qwen3 normalises queries and keys"))
     try leank(expecting: 0, ["diff", other, output])
     try leank(expecting: 3, ["diff", other, model])
   }

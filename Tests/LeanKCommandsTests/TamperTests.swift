@@ -118,6 +118,33 @@ struct TamperTests {
     #expect(run.output.contains("mask"))
   }
 
+  @Test("a missing tensor is found")
+  func missingTensor() throws {
+    let name = "model.layers.1.self_attn.v_proj.weight"
+    let file = try SafetensorsFile(path: weights)
+    let rest = try file.header.tensors.filter { $0.name != name }.map {
+      (name: $0.name, array: try file.array($0))
+    }
+    try Data(encodeSafetensors(rest, metadata: file.header.metadata)).write(
+      to: URL(filePath: weights))
+    for run in [verify(), leank("verify", dense, pruned)] {
+      #expect(run.code == 1)
+      #expect(run.output.contains(name + ": missing"))
+    }
+  }
+
+  @Test(
+    "another object leank than the files say is found",
+    arguments: [("layout", "rows", "cache"), ("layout", "rows", "zeroed")])
+  func otherObject(key: String, value: String, other: String) throws {
+    let path = pruned + "/config.json"
+    let text = try String(contentsOfFile: path, encoding: .utf8)
+    let changed = text.replacing("\"\(key)\": \"\(value)\"", with: "\"\(key)\": \"\(other)\"")
+    try #require(changed != text)
+    try Data(changed.utf8).write(to: URL(filePath: path))
+    #expect(verify().code == 1)
+  }
+
   @Test("a changed configuration is found")
   func changedConfiguration() throws {
     let path = pruned + "/config.json"

@@ -16,6 +16,10 @@ int leank_rename_exclusive(int directory, const char *from, const char *to);
 // Exchanges two entries of `directory`.
 int leank_rename_exchange(int directory, const char *one, const char *other);
 
+// Takes an advisory lock that ends with the descriptor, without waiting for it. Fails with
+// EWOULDBLOCK when another descriptor holds one that rules it out.
+int leank_lock(int descriptor, int is_exclusive);
+
 // fsync, down to the medium.
 int leank_fsync(int descriptor);
 
