@@ -21,6 +21,7 @@ public struct JSONCode: DiagnosticCode {
   public static let invalidNumber = Self("invalid_number")
   public static let invalidEscape = Self("invalid_escape")
   public static let loneSurrogate = Self("lone_surrogate")
+  public static let combiningRun = Self("combining_run", .limitExceeded)
   public static let controlCharacter = Self("control_character")
   public static let duplicateKey = Self("duplicate_key")
   public static let trailingText = Self("trailing_text")

@@ -19,6 +19,12 @@ struct JSONStringScanner {
         guard let text = String(validating: decoded, as: UTF8.self) else {
           throw JSONError(.notUTF8, "string is not UTF-8", at: .byte(start))
         }
+        guard !hasLongCombiningRun(text) else {
+          throw JSONError(
+            .combiningRun,
+            "string with more than \(combiningRunLimit) combining characters in a row",
+            at: .byte(start))
+        }
         return text
       case 0x5C:
         try escape(into: &decoded, in: bytes)

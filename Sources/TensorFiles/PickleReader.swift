@@ -301,6 +301,10 @@ extension PickleReader {
     guard let pair = String(validating: bytes.copy(start..<end - 1), as: UTF8.self) else {
       throw error(.pickleOpcode, "pickle names something that is not UTF-8")
     }
+    guard !hasLongCombiningRun(pair) else {
+      throw error(
+        .limit, "pickle name with more than \(combiningRunLimit) combining characters in a row")
+    }
     guard let global = PickleGlobal(pair) else {
       let name = pair.split(separator: "\n", omittingEmptySubsequences: false)
         .joined(separator: ".")

@@ -116,7 +116,13 @@ struct PickleWalk {
   ) throws(TensorFileError) -> String {
     guard isDictionary else { return String(position) }
     switch items[position] {
-    case .string(let slice): return String(decoding: bytes.copy(slice.range), as: UTF8.self)
+    case .string(let slice):
+      let name = String(decoding: bytes.copy(slice.range), as: UTF8.self)
+      guard !hasLongCombiningRun(name) else {
+        throw TensorFileError(
+          .limit, "key with more than \(combiningRunLimit) combining characters in a row")
+      }
+      return name
     case .integer(let number): return String(number)
     default:
       throw TensorFileError(.pickleOperand, "dictionary with keys that are no strings or integers")

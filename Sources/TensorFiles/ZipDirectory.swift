@@ -119,6 +119,12 @@ enum ZipDirectory {
       throw TensorFileError(
         .zipName, "zip member name is not UTF-8, or not marked as such", at: place)
     }
+    guard !hasLongCombiningRun(name) else {
+      throw TensorFileError(
+        .limit,
+        "zip member name with more than \(combiningRunLimit) combining characters in a row",
+        at: place)
+    }
     let isPlain = name.split(separator: "/", omittingEmptySubsequences: false).allSatisfy {
       DirectoryHandle.isPlainName(String($0))
     }

@@ -79,10 +79,11 @@ struct CrasherTests {
     for (target, files) in try Self.files(in: root) where Self.readers[target] != nil {
       for file in files {
         let verdict = try Self.verdict(target, [UInt8](try Data(contentsOf: file)))
-        #expect([0, 3, 4, 5].contains(verdict), "\(target)/\(file.lastPathComponent)")
+        // 2 asks for the geometry of a table or of a tensor without heads
+        #expect([0, 2, 3, 4, 5].contains(verdict), "\(target)/\(file.lastPathComponent)")
         verdicts[verdict, default: 0] += 1
       }
     }
-    #expect(Set(verdicts.keys) == [0, 3, 4, 5])
+    #expect(Set(verdicts.keys).isSuperset(of: [0, 3, 4, 5]))
   }
 }

@@ -45,7 +45,7 @@ struct JSONDocumentTests {
     "what RFC 8259 forbids is refused, with its place",
     arguments: [
       ("", JSONCode.unexpectedEnd, 0), ("{", .unexpectedEnd, 1), ("[1", .unexpectedEnd, 2),
-      ("\"ab", .unexpectedEnd, 0), ("\"\\u12", .unexpectedEnd, 1),
+      ("\"ab", .unexpectedEnd, 0), ("\"\\", .unexpectedEnd, 1), ("\"\\u12", .unexpectedEnd, 1),
       ("[1,]", .unexpectedCharacter, 3),
       ("{\"a\":1,}", .unexpectedCharacter, 7), ("{a:1}", .unexpectedCharacter, 1),
       ("{\"a\" 1}", .unexpectedCharacter, 5), ("[1 2]", .unexpectedCharacter, 3),
@@ -76,6 +76,14 @@ struct JSONDocumentTests {
   func depth(levels: Int) throws {
     let text = String(repeating: "[", count: levels) + String(repeating: "]", count: levels)
     #expect(error(Array(text.utf8))?.code == .tooDeep)
+  }
+
+  @Test("more combining characters in a row than any language writes are refused")
+  func combiningRuns() throws {
+    let run = String(repeating: "\u{301}\u{316}", count: 15)
+    #expect(try parse("{\"a\(run)b\(run)\": \"\(run)\"}").count == 1)
+    #expect(error(Array("{\"a\(run)\u{301}\": 1}".utf8))?.code == .combiningRun)
+    #expect(error(Array("[\"a\(run)\\u0301\"]".utf8))?.code == .combiningRun)
   }
 
   @Test("texts of nothing but small values are refused before they grow to many times their size")

@@ -67,6 +67,17 @@ struct PickleErrorTests {
     #expect(tensors.map(\.array.shape) == [[4]])
   }
 
+  /// `String` takes quadratic time to hash or compare these.
+  @Test func longRunsOfCombiningCharacters() {
+    let run = String(repeating: "\u{301}\u{316}", count: 16)
+    Self.expect(.limit, start.op("}").string("a" + run).tensor().op("s"))
+    Self.expect(.limit, start.global("torch" + run, "FloatStorage"))
+    var archive = ZipBuilder([.init("a\(run)/data.pkl", start.tensor().bytes + [0x2E])])
+    archive.members[0].flags = 0x0800
+    let file = archive.bytes
+    #expect(throws: TensorFileError(.limit, "")) { try PthReader.read(file.span) }
+  }
+
   @Test func plainValuesArePassedOver() throws {
     let file = Self.archive(
       start.op("](C\u{2}abG").adding([UInt8](repeating: 0, count: 8))
