@@ -10,7 +10,19 @@ func safetensorsHeader(_ bytes: [UInt8]) {
     return
   }
   precondition(header.dataStart + header.dataLength == bytes.count, "data is not covered")
-  let again = SafetensorsHeader(
-    layingOut: header.tensors.map { ($0.name, $0.scalar, $0.shape) }, metadata: header.metadata)
-  precondition(again.tensors.map(\.range) == header.tensors.map(\.range), "laid out differently")
+  for place in [nil, header.dataStart] {
+    let again = SafetensorsHeader(
+      layingOut: header.tensors.map { ($0.name, $0.scalar, $0.shape) }, metadata: header.metadata,
+      inPagesLike: place)
+    precondition(again.tensors.map(\.range) == header.tensors.map(\.range), "laid out differently")
+    let json = Array(again.encoded.dropFirst(8))
+    let size = again.encoded.count + header.dataLength
+    guard let read = try? SafetensorsHeader(json: json.span, fileSize: size) else {
+      fatalError("written but not read")
+    }
+    precondition(read.dataStart == again.dataStart && read.metadata == header.metadata)
+    precondition(
+      read.tensors.map(\.name) == header.tensors.map(\.name)
+        && read.tensors.map(\.range) == header.tensors.map(\.range), "read again differently")
+  }
 }
