@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The guides' own commands, run in the guides' order.
+/// The README's and the guides' own commands, run in the guides' order.
 @Suite("Guides")
 struct GuideTests {
   private static let catalogue = Fixtures.root.deletingLastPathComponent()
@@ -10,8 +10,11 @@ struct GuideTests {
 
   /// Lines after `$ ` in blocks fenced as console.
   private func commands(in guide: String) throws -> [[String]] {
-    let text = try String(
-      contentsOf: Self.catalogue.appending(path: guide + ".md"), encoding: .utf8)
+    let file =
+      guide == "README"
+      ? Fixtures.root.deletingLastPathComponent().appending(path: "README.md")
+      : Self.catalogue.appending(path: guide + ".md")
+    let text = try String(contentsOf: file, encoding: .utf8)
     var isInside = false
     var commands: [[String]] = []
     for line in text.split(separator: "\n") {
@@ -26,7 +29,8 @@ struct GuideTests {
   @Test(
     "every command works as written",
     arguments: [
-      "QuickStart", "OwnCheckpoint", "MasksFromScores", "ReadingAReport", "WritingARuntime",
+      "README", "QuickStart", "OwnCheckpoint", "MasksFromScores", "ReadingAReport",
+      "WritingARuntime",
     ])
   func run(guide: String) throws {
     let directory = try TemporaryDirectory()
