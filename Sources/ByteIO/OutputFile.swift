@@ -14,7 +14,9 @@ public final class OutputFile {
   private(set) var descriptor: CInt
   private var copiesInKernel = true
   private var buffer: [UInt8] = []
-  private var writebackStart = 0
+  /// Where the bytes begin that the disk was asked for last, and those before it is not asked for yet.
+  private var writtenStart = 0
+  private var windowStart = 0
 
   /// Writes end on multiples of this: the page cache then takes pages of a size that is cheap to
   /// get, neither single ones nor ones so large that memory has to be compacted first (4 MiB to
@@ -24,6 +26,7 @@ public final class OutputFile {
   private static let pageSize = 4096
   /// Most bytes of one system call, so that someone can ask for an end in between.
   private static let chunkSize = 32 << 20
+  private static let windowSize = 32 << 20
 
   init(descriptor: CInt, path: String) {
     self.descriptor = descriptor
@@ -40,6 +43,7 @@ public final class OutputFile {
       try writeAll(bytes.extracting(done..<done + count), to: descriptor, path: path)
       done += count
       length += count
+      try writeBehind()
     }
   }
 
@@ -65,7 +69,7 @@ public final class OutputFile {
       }
       offset += copied
       length += copied
-      startWriteback()
+      try writeBehind()
       guard onChunk(copied) else { return }
     }
   }
@@ -135,11 +139,20 @@ public final class OutputFile {
     return count
   }
 
-  /// Lets the disk work while the rest is copied, so that `finish` has little left to wait for.
-  private func startWriteback() {
-    guard length - writebackStart >= Self.chunkSize else { return }
-    leank_start_writeback(descriptor, Int64(writebackStart), Int64(length - writebackStart))
-    writebackStart = length
+  /// Lets the disk work while the rest is copied, and gives back the memory of what it has
+  /// written: a file larger than memory then neither drives everything else out of the page cache
+  /// nor waits for pages to be freed.
+  private func writeBehind() throws(FileError) {
+    guard length - windowStart >= Self.windowSize else { return }
+    leank_start_writeback(descriptor, Int64(windowStart), Int64(length - windowStart))
+    if windowStart > writtenStart {
+      let count = Int64(windowStart - writtenStart)
+      guard leank_finish_writeback(descriptor, Int64(writtenStart), count) == 0 else {
+        throw FileError.system("write", path)
+      }
+    }
+    writtenStart = windowStart
+    windowStart = length
   }
 }
 

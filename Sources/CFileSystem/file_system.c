@@ -38,6 +38,11 @@ void leank_start_writeback(int descriptor, int64_t offset, int64_t count) {
   (void)descriptor, (void)offset, (void)count;
 }
 
+int leank_finish_writeback(int descriptor, int64_t offset, int64_t count) {
+  (void)descriptor, (void)offset, (void)count;
+  return 0;
+}
+
 #else
 
 int64_t leank_copy_file_range(int source, int64_t offset, int target, int64_t count) {
@@ -57,6 +62,15 @@ int leank_fsync(int descriptor) { return fsync(descriptor); }
 
 void leank_start_writeback(int descriptor, int64_t offset, int64_t count) {
   sync_file_range(descriptor, offset, count, SYNC_FILE_RANGE_WRITE);
+}
+
+int leank_finish_writeback(int descriptor, int64_t offset, int64_t count) {
+  unsigned flags =
+      SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+  if (sync_file_range(descriptor, offset, count, flags) != 0)
+    return errno == ENOSYS || errno == EINVAL || errno == ESPIPE ? 0 : -1;
+  posix_fadvise(descriptor, offset, count, POSIX_FADV_DONTNEED);
+  return 0;
 }
 
 #endif

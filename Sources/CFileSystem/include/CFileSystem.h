@@ -27,4 +27,8 @@ int leank_fsync(int descriptor);
 // cannot be asked for.
 void leank_start_writeback(int descriptor, int64_t offset, int64_t count);
 
+// Waits until the pages of a range are written and gives them back; -1 and errno where writing
+// failed, which fsync would then not tell again. Does nothing where that cannot be asked for.
+int leank_finish_writeback(int descriptor, int64_t offset, int64_t count);
+
 #endif
