@@ -17,6 +17,8 @@ public struct Conversion: Sendable {
   public var card: [UInt8]?
   /// Whether an existing output is exchanged for the new one.
   public var isReplacing = false
+  /// Most files of weights that are written at once.
+  public var threads = 1
 
   /// Name of the file that says how an output was made.
   public static let cardFileName = "LEANK.md"

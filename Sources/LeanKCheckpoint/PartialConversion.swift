@@ -49,8 +49,8 @@ extension Conversion {
       )
     }
     let writer = ShardWriter(meter: meter)
-    var written: [Result.File] = []
-    for shard in missing {
+    try meter.concurrently(missing.count, threads: threads) { (index) throws(CheckpointError) in
+      let shard = missing[index]
       let planned = plan.shards[shard]
       try parts.write(planned.name, lifting: { CheckpointError($0) }) {
         (file: OutputFile) throws(CheckpointError) in
@@ -61,7 +61,9 @@ extension Conversion {
       try parts.write(PartBinding.receiptName(planned.name), lifting: { CheckpointError($0) }) {
         (file: OutputFile) throws(CheckpointError) in try lifting(try file.write(receipt.span))
       }
-      written.append(.init(name: planned.name, bytes: planned.bytesOut))
+    }
+    let written = missing.map {
+      Result.File(name: plan.shards[$0].name, bytes: plan.shards[$0].bytesOut)
     }
     return PartResult(written: written, reused: reused)
   }

@@ -1,11 +1,20 @@
 import ByteIO
+import Synchronization
 
 /// Counts the bytes of a conversion, and lets the world outside see and end it.
+///
+/// Its calls may come from several threads; the observer is called by one at a time.
 final class WorkMeter {
   let total: Int
   private let observer: Conversion.Observer
   private let output: String
-  private var done = 0
+  private let state = Mutex(State())
+
+  private struct State {
+    var done = 0
+    /// What ended the work, the first of all failures.
+    var failure: CheckpointError?
+  }
 
   init(total: Int, observer: Conversion.Observer, output: String) {
     self.total = total
@@ -18,11 +27,13 @@ final class WorkMeter {
     guard goesOn(after: count) else { throw interruption }
   }
 
-  /// Counts `count` bytes; false when an end was asked for.
+  /// Counts `count` bytes; false when an end was asked for or work beside has failed.
   func goesOn(after count: Int) -> Bool {
-    done += count
-    observer.progress(done, total)
-    return !observer.shouldStop()
+    state.withLock { state in
+      state.done += count
+      observer.progress(state.done, total)
+      return state.failure == nil && !observer.shouldStop()
+    }
   }
 
   func checkStop() throws(CheckpointError) {
@@ -31,5 +42,21 @@ final class WorkMeter {
 
   var interruption: CheckpointError {
     CheckpointError(.interrupted, "interrupted, there is no output", in: output)
+  }
+
+  /// Calls `body` with 0, 1, ... up to `count`, on up to `threads` threads; the first failure ends
+  /// the others and is thrown.
+  func concurrently(
+    _ count: Int, threads: Int, _ body: (Int) throws(CheckpointError) -> Void
+  ) throws(CheckpointError) {
+    ByteIO.concurrently(count, threads: threads) { index in
+      guard state.withLock({ $0.failure == nil }) else { return }
+      do throws(CheckpointError) {
+        try body(index)
+      } catch {
+        state.withLock { $0.failure = $0.failure ?? error }
+      }
+    }
+    if let failure = state.withLock({ $0.failure }) { throw failure }
   }
 }

@@ -59,6 +59,10 @@ struct ConvertCommand: Subcommand {
   @Flag(help: "Make the output of the parts that runs with --shard converted.")
   var commit = false
 
+  @Option(
+    help: "Files of weights to write at once (default: one for each processor, up to 4).")
+  var threads: Int?
+
   @Flag(help: "Replace an existing output directory.")
   var force = false
 
@@ -75,6 +79,9 @@ struct ConvertCommand: Subcommand {
     guard context.allSatisfy({ (1...ReportSubject.contextLimit).contains($0) }) else {
       throw ValidationError(
         "--context is a number of tokens from 1 to \(ReportSubject.contextLimit)")
+    }
+    guard (1...1024).contains(threads ?? 1) else {
+      throw ValidationError("--threads is a number from 1 to 1024")
     }
     guard shard == nil || !commit else {
       throw ValidationError("--shard and --commit are different runs")
@@ -95,6 +102,7 @@ struct ConvertCommand: Subcommand {
       source: source, plan: plan, output: output, mask: beside.bytes,
       maskContentID: beside.contentID, deployment: deployment)
     conversion.isReplacing = force
+    conversion.threads = threads ?? min(4, Machine.processors)
     let card = ModelCard(
       plan: plan, deployment: deployment, maskContentID: beside.contentID,
       source: source.sourceDigest)

@@ -1,3 +1,4 @@
+import ByteIO
 public import LeanKMask
 
 /// Measures decode attention for the geometry of a mask, pruned beside dense, layer by layer.

@@ -1,3 +1,5 @@
+import ByteIO
+
 /// Attention of one new token a sequence over its cache, on several threads.
 ///
 /// Query heads of a group share each load of a key and a value. Tokens are cut into pieces of a

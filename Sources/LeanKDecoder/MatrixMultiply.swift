@@ -1,3 +1,4 @@
+import ByteIO
 import COpenBLAS
 
 /// Products of activations with weights. The only importer of OpenBLAS.

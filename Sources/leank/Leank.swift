@@ -7,6 +7,20 @@ struct Leank {
     // A closed pipe or a file size limit becomes an error to report, not a death.
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)
+    allowManyFiles()
     exit(runLeank(Array(CommandLine.arguments.dropFirst()), on: .standard()))
+  }
+
+  /// A checkpoint of a thousand shards is a thousand open files, more than the usual soft limit.
+  private static func allowManyFiles() {
+    var limit = rlimit()
+    #if canImport(Darwin)
+      let files = RLIMIT_NOFILE
+    #else
+      let files = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    #endif
+    guard unsafe getrlimit(files, &limit) == 0 else { return }
+    limit.rlim_cur = limit.rlim_max
+    _ = unsafe setrlimit(files, &limit)
   }
 }

@@ -5,7 +5,7 @@ import Synchronization
 ///
 /// Each call is a unit by itself, so what is computed does not depend on the number of threads.
 /// `body` must not write anything that another call reads or writes.
-func concurrently(_ count: Int, threads: Int, _ body: (Int) -> Void) {
+public func concurrently(_ count: Int, threads: Int, _ body: (Int) -> Void) {
   let workers = min(threads, count)
   guard workers > 1 else {
     for index in 0..<count { body(index) }
@@ -26,7 +26,7 @@ func concurrently(_ count: Int, threads: Int, _ body: (Int) -> Void) {
 }
 
 /// `[body(0), body(1), ...]`, computed as `concurrently` does.
-func concurrentMap<Result>(_ count: Int, threads: Int, _ body: (Int) -> Result) -> [Result] {
+public func concurrentMap<Result>(_ count: Int, threads: Int, _ body: (Int) -> Result) -> [Result] {
   unsafe [Result](unsafeUninitializedCapacity: count) { slots, initialized in
     guard let base = slots.baseAddress else { return }
     concurrently(count, threads: threads) { index in
