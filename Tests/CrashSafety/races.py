@@ -160,6 +160,7 @@ class Races:
             shutil.copy(f"{w}/dense/{name}", f"{w}/hub/blobs/{n}")
             os.symlink(f"../../blobs/{n}", f"{w}/hub/snapshots/main/{name}")
         before = hashes(w + "/hub")
+        shutil.rmtree(self.work + "/out", ignore_errors=True)
         r = run(self.command(dense=w + "/hub/snapshots/main"))
         files = digest(self.work + "/out") if r.returncode == 0 else None
         self.check("a snapshot of links", files == self.reference and hashes(w + "/hub") == before, r.stderr)

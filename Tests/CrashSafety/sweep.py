@@ -29,7 +29,7 @@ INTERRUPTS = ["write", "copy_file_range", "pread64"]
 
 class Sweep:
     def __init__(self, leank, work):
-        self.leank, self.work, self.runs, self.check = leank, work, 0, Checks()
+        self.leank, self.work, self.runs, self.check, self.may_fail = leank, work, 0, Checks(), False
         model(work + "/dense")
         self.source = digest(work + "/dense")
         self.convert([], output="reference")
@@ -58,11 +58,9 @@ class Sweep:
         # The loader, and the Swift runtime when it looks for its arguments, are not ours.
         hit = next((line for line in trace.splitlines() if "(INJECTED)" in line), "")
         self.early = r.returncode == 127 or ".so" in hit or "/proc/self/maps" in hit
-        if not inject and not self.prepared_for_failure and r.returncode:
+        if not inject and not self.may_fail and r.returncode:
             sys.exit("convert fails without any help: " + r.stderr)
         return r.returncode, reached
-
-    prepared_for_failure = False
 
     def leftovers(self, what):
         """Staging is marked as unfinished, or it is finished, or it is what --force took away; `clean` removes it."""
@@ -95,9 +93,9 @@ class Sweep:
             self.check(f"{what}: exit {code}, output {'absent' if found is None else 'there'}", self.early or verdict(code, found))
             self.leftovers(what)
             if found is None and (parts or action == "signal=KILL"):
-                self.prepared_for_failure = True
+                self.may_fail = True
                 codes = [self.convert(o)[0] for o in [options] + ([["--commit"]] if "--shard" in options else [])]
-                self.prepared_for_failure = False
+                self.may_fail = False
                 self.check(f"{what}: rerun {codes}", not any(codes) and digest(out) == self.reference)
                 self.check(what + ": parts left", not os.path.exists(gathered))
             elif parts and os.path.exists(gathered):
