@@ -7,10 +7,12 @@
 /// Writes `bytes` to `path` so that the file is there whole or not at all.
 ///
 /// The bytes go to a fresh sibling, are synced, and the sibling takes the name. An existing file
-/// is refused with `.exists` unless `replacing`.
+/// is refused with `.exists` unless `replacing`, and with `.unsafePath` one that is, or lies in, one
+/// of `inputs`.
 public func writeFileAtomically(
-  _ bytes: Span<UInt8>, to path: String, replacing: Bool = false
+  _ bytes: Span<UInt8>, to path: String, replacing: Bool = false, inputs: [String] = []
 ) throws(FileError) {
+  let (parent, name) = splitPath(path)
   var status = stat()
   if unsafe lstat(path, &status) == 0 {
     guard status.st_mode & S_IFMT == S_IFREG else {
@@ -19,8 +21,19 @@ public func writeFileAtomically(
     guard replacing else {
       throw FileError(.exists, "output exists, use --force to replace it", in: path)
     }
+    let folder = try DirectoryHandle(path: parent)
+    for input in inputs {
+      var other = stat()
+      guard unsafe stat(input, &other) == 0 else { continue }
+      let identity = FileIdentity(other)
+      guard
+        !identity.isSameFile(as: FileIdentity(status)),
+        !identity.isSameFile(as: folder.identity)
+      else {
+        throw FileError(.unsafePath, "output is a file of the input \(quoted(input))", in: path)
+      }
+    }
   }
-  let (parent, name) = splitPath(path)
   var generator = SystemRandomNumberGenerator()
   let suffix = String(UInt32.random(in: .min ... .max, using: &generator), radix: 36)
   let sibling = parent + "/." + name + StagingDirectory.infix + suffix
@@ -54,7 +67,21 @@ public func writeFileAtomically(
     unsafe unlink(sibling)
     if let error { throw error }
   }
-  try syncDirectory(parent)
+  do throws(FileError) {
+    try syncDirectory(parent)
+  } catch {
+    throw FileError.complete(path, but: error)
+  }
+}
+
+extension FileError {
+  /// The failure to make the name of `path`, which is there and complete, durable.
+  static func complete(_ path: String, but error: FileError) -> FileError {
+    FileError(
+      error.code,
+      "output is complete, but a power failure now may undo its name, since its directory could not "
+        + "be synced (\(error.detail))", in: path)
+  }
 }
 
 /// Writes all of `bytes`, going on after short writes and interruptions.

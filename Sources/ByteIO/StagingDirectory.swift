@@ -152,8 +152,12 @@ public final class StagingDirectory {
     } else {
       try rename()
       isDone = true
+      do throws(FileError) {
+        try sync(parent)
+      } catch {
+        throw FileError.complete(outputPath, but: error)
+      }
     }
-    try sync(parent)
   }
 
   /// Removes the staging directory, as far as that works; nothing after `commit`.
@@ -192,8 +196,17 @@ public final class StagingDirectory {
       }
       throw FileError.system("rename", outputPath)
     }
-    try sync(parent)
+    do throws(FileError) {
+      try sync(parent)
+    } catch {
+      // The old one is what a power failure may bring back: it stays, for leank clean to remove.
+      isDone = true
+      let old = FileError(
+        error.code, "\(error.detail); the old one is in \(quoted(stagingName))", in: error.path)
+      throw FileError.complete(outputPath, but: old)
+    }
     discard()
+    try? sync(parent)
   }
 
   private func exists() throws(FileError) -> Bool {

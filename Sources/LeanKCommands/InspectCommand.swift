@@ -95,7 +95,8 @@ struct InspectCommand: Subcommand {
     }
   }
 
-  private func write(_ text: String, to path: String) throws {
-    try writeFileAtomically(Array(text.utf8).span, to: path, replacing: true)
+  private func write(_ text: String, to output: String) throws {
+    try writeFileAtomically(
+      Array(text.utf8).span, to: output, replacing: true, inputs: [path, model].compactMap { $0 })
   }
 }

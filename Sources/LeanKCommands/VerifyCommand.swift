@@ -244,6 +244,8 @@ struct VerifyCommand: Subcommand {
           })
       )
     }
-    try writeFileAtomically(encodeSafetensors(arrays).span, to: path, replacing: true)
+    let inputs = [dense] + [pruned, mask, tokens].compactMap { $0 }
+    try writeFileAtomically(
+      encodeSafetensors(arrays).span, to: path, replacing: true, inputs: inputs)
   }
 }

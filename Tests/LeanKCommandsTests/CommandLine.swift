@@ -39,6 +39,34 @@ func leank(
   return run
 }
 
+/// The built command, which lies beside the tests.
+var builtCommand: URL {
+  let bundle = Bundle.allBundles.first { $0.bundlePath.hasSuffix(".xctest") }
+  let tests = bundle?.bundleURL ?? URL(filePath: CommandLine.arguments[0])
+  return tests.resolvingSymlinksInPath().deletingLastPathComponent().appending(path: "leank")
+}
+
+/// Runs a line of shell in which `leank` stands for the built command; its exit code and standard
+/// error.
+func shell(_ line: String) throws -> (code: CInt, diagnostics: String) {
+  let process = Process()
+  process.executableURL = URL(filePath: "/bin/sh")
+  process.arguments = ["-c", "leank() { \"$LEANK\" \"$@\"; }\n" + line]
+  process.environment = ProcessInfo.processInfo.environment.merging(
+    ["LEANK": builtCommand.path, "SWIFT_BACKTRACE": "enable=no"]) { $1 }
+  let errors = Pipe()
+  process.standardOutput = FileHandle.nullDevice
+  process.standardError = errors
+  try process.run()
+  let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+  process.waitUntilExit()
+  return (
+    process.terminationReason == .exit
+      ? process.terminationStatus : 128 + process.terminationStatus,
+    text
+  )
+}
+
 /// A reference model copied to where `leank` can take it for a checkpoint: without the masks and
 /// references beside it, with the configuration of either dialect.
 func copyModel(

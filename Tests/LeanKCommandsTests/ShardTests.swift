@@ -19,13 +19,9 @@ import Testing
     ["convert", "--model", dense, "--mask", mask, "--output", folder.path(output)] + more
   }
 
-  /// The built command, which lies beside the tests.
   private func start(_ arguments: [String]) throws -> Process {
-    let bundle = Bundle.allBundles.first { $0.bundlePath.hasSuffix(".xctest") }
-    let tests = bundle?.bundleURL ?? URL(filePath: CommandLine.arguments[0])
     let process = Process()
-    process.executableURL = tests.resolvingSymlinksInPath().deletingLastPathComponent()
-      .appending(path: "leank")
+    process.executableURL = builtCommand
     process.arguments = arguments
     process.standardOutput = FileHandle.nullDevice
     process.standardError = FileHandle.nullDevice
