@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Every target for SECONDS (30), two at a time; fails on any finding. Prints one line a target.
+# Every target for SECONDS (30), two at a time; fails on any finding. Prints one line a target: executions, and what
+# libFuzzer last said of coverage (edges, features, inputs that reach them); the whole log is .run-TARGET.log.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 seconds=${1:-30}
@@ -26,7 +27,8 @@ one() {
     || status=$?
   # 70 is libFuzzer's exit code for a timeout
   if [ "$status" -eq 0 ] || { [ "$status" -eq 70 ] && ! is_slow "$1"; }; then
-    echo "$1: $(sed -n 's/^stat::number_of_executed_units: //p' ".run-$1.log") executions"
+    echo "$1: $(sed -n 's/^stat::number_of_executed_units: //p' ".run-$1.log") executions," \
+      "$(grep -o 'cov: [0-9]* ft: [0-9]* corp: [^ ]*' ".run-$1.log" | tail -1)"
   else
     echo "$1: FINDING, see Fuzzing/.run-$1.log and Fuzzing/.findings/$1"
     tail -40 ".run-$1.log"

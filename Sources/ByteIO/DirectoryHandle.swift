@@ -23,15 +23,14 @@ public final class DirectoryHandle: Sendable {
       if errno == ENOTDIR { throw FileError(.notDirectory, "not a directory", in: path) }
       throw FileError.system("open", path)
     }
-    var status = stat()
-    guard unsafe fstat(descriptor, &status) == 0 else {
-      let error = FileError.system("fstat", path)
+    do throws(FileError) {
+      identity = FileIdentity(try fileStatus(of: descriptor, path))
+    } catch {
       close(descriptor)
       throw error
     }
     self.descriptor = descriptor
     self.path = path
-    identity = FileIdentity(status)
   }
 
   deinit { close(descriptor) }

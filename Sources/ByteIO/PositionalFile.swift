@@ -62,11 +62,13 @@ public final class PositionalFile: Sendable {
     try self.init(descriptor: descriptor, path: path)
   }
 
-  private init(descriptor: CInt, path: String) throws(FileError) {
+  /// Takes over `descriptor`, which is negative with `errno` set where nothing could be opened.
+  init(descriptor: CInt, path: String) throws(FileError) {
     guard descriptor >= 0 else { throw FileError.system("open", path) }
-    var status = stat()
-    guard unsafe fstat(descriptor, &status) == 0 else {
-      let error = FileError.system("fstat", path)
+    let status: stat
+    do throws(FileError) {
+      status = try fileStatus(of: descriptor, path)
+    } catch {
       close(descriptor)
       throw error
     }
@@ -126,12 +128,17 @@ public final class PositionalFile: Sendable {
 
   /// Fails with `.changed` when the file is no longer in the state it was opened in.
   public func checkUnchanged() throws(FileError) {
-    var status = stat()
-    guard unsafe fstat(descriptor, &status) == 0 else { throw FileError.system("fstat", path) }
-    guard FileIdentity(status) == identity else {
+    guard FileIdentity(try fileStatus(of: descriptor, path)) == identity else {
       throw FileError(.changed, "file changed while it was read", in: path)
     }
   }
+}
+
+/// What the system knows of the open file `descriptor`.
+func fileStatus(of descriptor: CInt, _ path: String) throws(FileError) -> stat {
+  var status = stat()
+  guard unsafe fstat(descriptor, &status) == 0 else { throw FileError.system("fstat", path) }
+  return status
 }
 
 /// The whole content of the regular file at `path`, or of standard input for `-`.
@@ -144,17 +151,24 @@ public func readFile(_ path: String, limit: Int) throws(FileError) -> [UInt8] {
     try file.checkUnchanged()
     return bytes
   }
+  return try readStream(0, path: path, limit: limit)
+}
+
+/// All bytes up to the end of the stream `descriptor`, which may be a pipe.
+func readStream(_ descriptor: CInt, path: String, limit: Int) throws(FileError) -> [UInt8] {
   var bytes: [UInt8] = []
   var chunk = [UInt8](repeating: 0, count: 1 << 16)
   while true {
-    let count = unsafe chunk.withUnsafeMutableBytes { unsafe read(0, $0.baseAddress, $0.count) }
+    let count = unsafe chunk.withUnsafeMutableBytes {
+      unsafe read(descriptor, $0.baseAddress, $0.count)
+    }
     if count < 0 {
       if errno == EINTR { continue }
-      throw FileError.system("read", "-")
+      throw FileError.system("read", path)
     }
     guard count > 0 else { return bytes }
     guard count <= limit - bytes.count else {
-      throw FileError(.tooLarge, "more than \(limit) bytes on standard input", in: "-")
+      throw FileError(.tooLarge, "more than \(limit) bytes on standard input", in: path)
     }
     bytes.append(contentsOf: chunk[..<count])
   }

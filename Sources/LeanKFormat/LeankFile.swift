@@ -33,13 +33,11 @@ public struct LeankFile: Sendable, Hashable {
     if let raw = container[.provenance] {
       provenance = try ProvenanceSection.decode(raw.span, limits: limits)
     }
-    do throws(MaskError) {
-      document = try MaskDocument(
-        mask: mask, alignment: alignment, scores: scores, deployment: deployment,
-        provenance: provenance)
-    } catch {
-      throw FormatError(.scores, error)
-    }
+    var document = MaskDocument(
+      unscored: mask, alignment: alignment, deployment: deployment, provenance: provenance)
+    // their section has been refused unless it holds one number a channel
+    document.scores = scores
+    self.document = document
     let entries = container.table.entries
     unknownSections = zip(entries, container.contents).compactMap { entry, raw in
       entry.tag.isKnown ? nil : UnknownSection(tag: entry.tag, flags: entry.flags, bytes: raw)

@@ -14,9 +14,18 @@ public struct MaskDocument: Sendable, Hashable {
     if let scores, scores.count != mask.channels {
       throw MaskError(.scores, "\(scores.count) scores for \(mask.channels) channels")
     }
+    self.init(
+      unscored: mask, alignment: alignment, deployment: deployment, provenance: provenance)
+    self.scores = scores
+  }
+
+  /// A document without scores, which fits every mask.
+  public init(
+    unscored mask: ChannelMask, alignment: Alignment? = nil, deployment: DeploymentHints? = nil,
+    provenance: Provenance = Provenance()
+  ) {
     self.mask = mask
     self.alignment = alignment
-    self.scores = scores
     self.deployment = deployment
     self.provenance = provenance
   }

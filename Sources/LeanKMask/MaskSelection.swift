@@ -42,7 +42,9 @@ public struct MaskSelection: Sendable, Hashable {
   ///   - rule: `.leank`, the official one: threshold at the quantile `ratio` of all scores, then each
   ///     head's count to the nearest multiple, halves up. `.budget`: each head's channels sorted by
   ///     score and cut into groups of `unit`, the best groups of all heads until the kept share is
-  ///     as near to 1 - `ratio` as groups allow. Ties go to the lower layer, head and channel.
+  ///     as near to 1 - `ratio` as groups allow; no other choice that keeps as many channels, in
+  ///     multiples of `unit` or whole heads, has a larger sum of scores. Ties go to the lower layer,
+  ///     head and channel.
   ///   - pairs: whether the two channels that RoPE rotates together are kept or pruned together, each
   ///     standing for the mean of their scores, so that the mask is its own closure.
   ///
@@ -110,7 +112,8 @@ public struct MaskSelection: Sendable, Hashable {
           }
           values.append(value)
         }
-        heads.append(ScoredHead(values, rotary: pairs ? layer.rotaryOrAssumed : .none))
+        heads.append(
+          pairs ? ScoredHead(values, rotary: layer.rotaryOrAssumed) : ScoredHead(values))
         start += layer.headDim
       }
     }
@@ -122,57 +125,49 @@ public struct MaskSelection: Sendable, Hashable {
 struct ScoredHead: Sendable {
   /// Score of each channel; the two of a pair share their mean.
   let scores: [Double]
-  /// Channels that are kept or pruned together, best first: higher score, then lower channel.
-  let items: [[Int]]
+  /// The channels in the order they are kept, best first: higher score, then lower channel.
+  let order: [Int]
 
   var width: Int { scores.count }
 
+  /// Without pairs every channel stands for itself.
+  init(_ values: [Double]) {
+    scores = values
+    order = Self.sorted(values.indices.map { [$0] }, by: values).flatMap(\.self)
+  }
+
+  /// With pairs two channels are kept or pruned at a time, so that every even count is closed.
+  ///
+  /// Channels without a partner go by twos as well, the best two first: as kept counts are even,
+  /// the first channels of the order then have the largest sum that any closed choice of as many has.
   init(_ values: [Double], rotary: RotaryGeometry) {
     var scores = values
-    var items: [[Int]] = []
+    var pairs: [[Int]] = []
+    var single: [[Int]] = []
     for channel in values.indices {
       guard let partner = rotary.partner(of: channel) else {
-        items.append([channel])
+        single.append([channel])
         continue
       }
       guard channel < partner else { continue }
       let mean = (values[channel] + values[partner]) / 2
       scores[channel] = mean
       scores[partner] = mean
-      items.append([channel, partner])
+      pairs.append([channel, partner])
     }
-    items.sort { left, right in
-      let (a, b) = (left[0], right[0])
-      return scores[a] != scores[b] ? scores[a] > scores[b] : a < b
+    single = Self.sorted(single, by: values)
+    for index in stride(from: 0, to: single.count, by: 2) {
+      pairs.append(single[index] + single[index + 1])
     }
     self.scores = scores
-    self.items = items
+    order = Self.sorted(pairs, by: scores).flatMap(\.self)
   }
 
-  /// The channels in the order they are kept when groups of `unit` have to be filled exactly.
-  ///
-  /// An item that does not fit what is left of a group waits for the next one.
-  func order(unit: Int) -> [Int] {
-    var order: [Int] = []
-    var waiting: [[Int]] = []
-    var free = unit
-    func place(_ item: [Int]) {
-      order += item
-      free -= item.count
-      if free == 0 { free = unit }
-    }
-    for item in items {
-      while let first = waiting.first, first.count <= free {
-        place(first)
-        waiting.removeFirst()
-      }
-      if item.count <= free, waiting.isEmpty || item.count < (waiting.first?.count ?? 0) {
-        place(item)
-      } else {
-        waiting.append(item)
-      }
-    }
-    for item in waiting { place(item) }
-    return order
+  /// Higher sum first, then the lower first channel; the items are of one size.
+  private static func sorted(_ items: [[Int]], by scores: [Double]) -> [[Int]] {
+    let keyed = items.map { item in (item, sum: item.reduce(0) { $0 + scores[$1] }) }
+    return keyed.sorted { left, right in
+      left.sum != right.sum ? left.sum > right.sum : left.0[0] < right.0[0]
+    }.map(\.0)
   }
 }

@@ -7,7 +7,7 @@ enum QuantileRule {
       // the nearest multiple, halves up
       let multiple = (2 * above + unit) / (2 * unit) * unit
       let count = min(multiple, head.width)
-      return ChannelSet(width: head.width, channels: head.order(unit: unit).prefix(count))
+      return ChannelSet(width: head.width, channels: head.order.prefix(count))
     }
   }
 
@@ -27,55 +27,66 @@ enum QuantileRule {
   }
 }
 
-/// The rule that meets the ratio: groups of channels by their summed score.
+/// The rule that meets the ratio: groups of channels by their summed score, per channel.
+///
+/// Groups of one size go by their sum. Where the unit does not divide a head_dim, the head's last
+/// group is smaller, and by its sum alone it would lose to a full group of poorer channels: so all are
+/// compared by the mean of their channels. A head's means never rise from group to group. Hence
+/// whatever count the rule arrives at, no choice of groups that keeps the same count has a larger sum,
+/// the `leank` rule's included (swapping any groups out for as many channels of others loses).
+///
+/// What cannot be promised is the `leank` rule's own count. It depends on which heads it keeps whole;
+/// to reach a given count from groups of different sizes is the subset-sum problem, and may cost
+/// score. Here the count is the nearest that the best groups arrive at, at most a unit away. Where the
+/// unit divides every head_dim, it is the same.
 enum BudgetRule {
   /// The next group of a head that is not yet kept.
   private struct Candidate {
     let head: Int
     let group: Int
-    let sum: Double
+    let size: Int
+    let mean: Double
 
-    /// Higher sum first, then the lower head.
+    /// Higher mean first, then the lower head.
     static func precedes(_ left: Candidate, _ right: Candidate) -> Bool {
-      left.sum != right.sum ? left.sum > right.sum : left.head < right.head
+      left.mean != right.mean ? left.mean > right.mean : left.head < right.head
     }
   }
 
   static func kept(of heads: [ScoredHead], ratio: Double, unit: Int) -> [ChannelSet] {
-    let orders = heads.map { $0.order(unit: unit) }
     let channels = heads.reduce(0) { $0 + $1.width }
     let target = Double(channels) * (1 - ratio)
     var groups = [Int](repeating: 0, count: heads.count)
     var queue = Heap(Candidate.precedes)
     for head in heads.indices {
-      if let first = candidate(heads[head], orders[head], head, 0, unit) { queue.insert(first) }
+      if let first = candidate(heads[head], head, 0, unit) { queue.insert(first) }
     }
     var kept = 0
     // a head's groups enter one after the other, so none is kept before an earlier one
     while let best = queue.popFirst() {
-      let size = min(unit, heads[best.head].width - best.group * unit)
       // the nearer of the two counts, the larger one in the middle
-      guard target - Double(kept) >= Double(kept + size) - target else { break }
-      kept += size
+      guard target - Double(kept) >= Double(kept + best.size) - target else { break }
+      kept += best.size
       groups[best.head] += 1
       let head = best.head
-      if let next = candidate(heads[head], orders[head], head, best.group + 1, unit) {
+      if let next = candidate(heads[head], head, best.group + 1, unit) {
         queue.insert(next)
       }
     }
     return heads.indices.map { head in
-      ChannelSet(width: heads[head].width, channels: orders[head].prefix(groups[head] * unit))
+      ChannelSet(width: heads[head].width, channels: heads[head].order.prefix(groups[head] * unit))
     }
   }
 
   private static func candidate(
-    _ head: ScoredHead, _ order: [Int], _ index: Int, _ group: Int, _ unit: Int
+    _ head: ScoredHead, _ index: Int, _ group: Int, _ unit: Int
   ) -> Candidate? {
     let start = group * unit
-    guard start < order.count else { return nil }
-    let members = order[start..<min(start + unit, order.count)]
+    guard start < head.width else { return nil }
+    let members = head.order[start..<min(start + unit, head.width)]
     return Candidate(
-      head: index, group: group, sum: members.reduce(0) { $0 + head.scores[$1] })
+      head: index, group: group, size: members.count,
+      mean: members.reduce(0) { $0 + head.scores[$1] } / Double(members.count))
   }
 }
 

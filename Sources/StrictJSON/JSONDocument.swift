@@ -48,15 +48,20 @@ public struct JSONDocument: Sendable {
   ) throws(JSONError) {
     var parser = JSONParser(valueLimit: valueLimit ?? Self.valueLimit(bytes: bytes.count))
     do throws(JSONError) {
-      guard UInt32(exactly: bytes.count) != nil else {
-        throw JSONError(.tooLarge, "JSON of \(bytes.count) bytes")
-      }
+      try Self.checkLength(bytes.count)
       try parser.parse(bytes.span)
     } catch {
       throw path.map { error.located(in: $0) } ?? error
     }
     self.bytes = bytes
     nodes = parser.nodes
+  }
+
+  /// Nodes keep places in the text as 32-bit numbers.
+  static func checkLength(_ count: Int) throws(JSONError) {
+    guard UInt32(exactly: count) != nil else {
+      throw JSONError(.tooLarge, "JSON of \(count) bytes, the limit is \(UInt32.max)")
+    }
   }
 
   /// The string whose opening quote is at `start`, escapes resolved. It has been checked.

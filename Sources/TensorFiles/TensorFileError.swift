@@ -38,16 +38,9 @@ public struct TensorFileCode: DiagnosticCode {
 extension TensorFileError {
   /// A file system failure met while reading tensors: class and text stay the file's.
   public init(_ error: FileError) {
-    self.init(
-      TensorFileCode("file", error.failureClass), error.detail, at: error.location.map(Self.place),
-      in: error.path)
-  }
-
-  private static func place(_ location: FileError.Location) -> Location {
-    switch location {
-    case .byte(let offset): .byte(offset)
-    case .line(let line, let column): .line(line, column: column)
-    case .key(let key): .key(key)
-    }
+    // of a place in a file, only bytes are known that far down
+    var place: Location?
+    if case .byte(let offset) = error.location { place = .byte(offset) }
+    self.init(TensorFileCode("file", error.failureClass), error.detail, at: place, in: error.path)
   }
 }

@@ -37,6 +37,17 @@ public enum Deflate {
   /// that holds more or fewer bytes, ends early or does not fill `stream` is refused. A count that
   /// no stream of this length can reach is refused before anything is allocated.
   public static func inflate(_ stream: Span<UInt8>, count: Int) throws(ZlibError) -> [UInt8] {
+    try unsafe inflate(stream, count: count, allocator: nil)
+  }
+
+  /// Where zlib gets its memory: items and their size. It is freed with `free`.
+  typealias Allocator =
+    @convention(c) (UnsafeMutableRawPointer?, UInt32, UInt32) -> UnsafeMutableRawPointer?
+
+  /// With `allocator` nil zlib uses its own.
+  static func inflate(
+    _ stream: Span<UInt8>, count: Int, allocator: Allocator?
+  ) throws(ZlibError) -> [UInt8] {
     precondition(count >= 0)
     let reachable = stream.count.multiplied(by: largestRatio)
     guard reachable.map({ count <= $0 }) ?? true else {
@@ -47,7 +58,7 @@ public enum Deflate {
     let output = unsafe stream.withUnsafeBufferPointer { source in
       unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
         let target = unsafe UnsafeMutableBufferPointer(rebasing: buffer[..<count])
-        failure = unsafe run(source, into: target)
+        failure = unsafe run(source, into: target, allocator)
         initialized = failure == nil ? count : 0
       }
     }
@@ -56,9 +67,11 @@ public enum Deflate {
   }
 
   private static func run(
-    _ source: UnsafeBufferPointer<UInt8>, into target: UnsafeMutableBufferPointer<UInt8>
+    _ source: UnsafeBufferPointer<UInt8>, into target: UnsafeMutableBufferPointer<UInt8>,
+    _ allocator: Allocator?
   ) -> ZlibError? {
     var state = unsafe z_stream()
+    unsafe state.zalloc = allocator
     guard unsafe leank_inflate_init_raw(&state) == Z_OK else {
       return ZlibError(.memory, "zlib has no memory for its state")
     }

@@ -8,7 +8,14 @@ public enum Zstd {
   /// Equal input gives equal output for one version of libzstd, not across versions. Neither level
   /// asks for a window above `ZstdFrame.windowLimit`.
   public static func compress(_ bytes: Span<UInt8>) throws(ZstdError) -> [UInt8] {
-    guard let context = unsafe ZSTD_createCCtx() else {
+    try unsafe compress(bytes, with: ZSTD_createCCtx())
+  }
+
+  /// Takes over `created`, nil where libzstd had no memory for it.
+  static func compress(
+    _ bytes: Span<UInt8>, with created: OpaquePointer?
+  ) throws(ZstdError) -> [UInt8] {
+    guard let context = unsafe created else {
       throw ZstdError(.library, "libzstd has no memory for a compressor")
     }
     defer { unsafe ZSTD_freeCCtx(context) }
@@ -63,7 +70,8 @@ public enum Zstd {
   /// Longest input for the thorough level: beyond, it would take seconds for a few percent.
   private static let thoroughLimit = 1 << 20
 
-  private static func check(_ code: Int) throws(ZstdError) {
+  /// Fails with libzstd's own words where `code` is one of its errors, a small negative number.
+  static func check(_ code: Int) throws(ZstdError) {
     guard ZSTD_isError(code) == 0 else {
       throw ZstdError(.library, "libzstd: \(name(of: code))")
     }

@@ -1,6 +1,8 @@
 import ByteIO
+import Foundation
 import Testing
-import Zlib
+
+@testable import Zlib
 
 /// Streams and checksums were made with Python's zlib.
 @Suite struct ZlibTests {
@@ -56,6 +58,21 @@ import Zlib
     for length in Self.stream.indices {
       #expect(throws: ZlibError.self) {
         try Deflate.inflate(Self.stream.span.extracting(0..<length), count: 23)
+      }
+    }
+  }
+
+  @Test func noMemoryForTheState() {
+    #expect(throws: ZlibError(.memory, "")) {
+      try unsafe Deflate.inflate(Self.stream.span, count: 23) { _, _, _ in nil }
+    }
+  }
+
+  /// zlib asks for its state as one item and for its window as many bytes.
+  @Test func noMemoryForTheWindow() throws {
+    #expect(throws: ZlibError(.memory, "")) {
+      try unsafe Deflate.inflate(Self.stream.span, count: 23) { _, items, size in
+        items == 1 ? unsafe malloc(Int(size)) : nil
       }
     }
   }

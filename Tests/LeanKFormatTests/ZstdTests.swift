@@ -1,7 +1,8 @@
 import ByteIO
 import TestSupport
 import Testing
-import Zstd
+
+@testable import Zstd
 
 /// Frames were made with the zstd command, and by hand from the format's description.
 @Suite struct ZstdTests {
@@ -86,5 +87,18 @@ import Zstd
       // a changed bit may leave the meaning alone (zstd's unused bit), never change it
       if let bytes = try? Zstd.decompress(changed.span, count: 41) { #expect(bytes == Self.text) }
     }
+  }
+
+  @Test func noMemoryForACompressor() {
+    #expect(throws: ZstdError(.library, "")) {
+      try unsafe Zstd.compress([UInt8]().span, with: nil)
+    }
+  }
+
+  @Test func errorsOfTheLibraryKeepItsWords() throws {
+    try Zstd.check(7)
+    let error = #expect(throws: ZstdError.self) { try Zstd.check(-64) }
+    #expect(error?.code == .library)
+    #expect(error?.detail.contains("allocation error") == true)
   }
 }

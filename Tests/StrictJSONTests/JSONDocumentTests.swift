@@ -1,6 +1,7 @@
 import ByteIO
-import StrictJSON
 import Testing
+
+@testable import StrictJSON
 
 @Suite("Strict JSON")
 struct JSONDocumentTests {
@@ -122,5 +123,10 @@ struct JSONDocumentTests {
     "written strings read back", arguments: ["", "plain", "\"\\/\n\r\t\u{0}\u{1F}\u{7F}", "層😀"])
   func roundTrip(text: String) throws {
     #expect(try parse(JSONText.quoted(text)).string == text)
+  }
+
+  @Test func moreBytesThanNodesCanPointInto() throws {
+    try JSONDocument.checkLength((1 << 32) - 1)
+    #expect(throws: JSONError(.tooLarge, "")) { try JSONDocument.checkLength(1 << 32) }
   }
 }

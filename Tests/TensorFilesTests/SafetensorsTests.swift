@@ -1,4 +1,5 @@
 import ByteIO
+import Foundation
 import TensorFiles
 import TestSupport
 import Testing
@@ -132,6 +133,48 @@ struct SafetensorsTests {
     } catch {
       #expect(error.failureClass == .inputOutput)
       #expect(error.description == "/nonexistent/x.safetensors: open: no such file or directory")
+    }
+  }
+
+  @Test("a file that shrinks under the reader is an error of its own class")
+  func shrinkingFile() throws {
+    let directory = try TemporaryDirectory()
+    let json = #"{"a":{"dtype":"U8","shape":[8],"data_offsets":[0,8]}}"#
+    let path = try directory.write(file(json, data: Array(0..<8)), to: "a.safetensors")
+    let opened = try SafetensorsFile(
+      name: "a.safetensors", in: DirectoryHandle(path: directory.path))
+    let tensor = try #require(opened["a"])
+    #expect(try opened.array(tensor).bytes == Array(0..<8))
+    let positional = try PositionalFile(path: path)
+    #expect(unsafe truncate(path, 9) == 0)
+    for attempt in 0..<3 {
+      let error = #expect(throws: TensorFileError.self) {
+        switch attempt {
+        case 0: _ = try SafetensorsFile(positional)
+        case 1: _ = try opened.array(tensor)
+        default:
+          let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 8, alignment: 1)
+          defer { unsafe buffer.deallocate() }
+          try unsafe opened.read(tensor, into: buffer)
+        }
+      }
+      #expect(error?.failureClass == .inputChanged && error?.path == path)
+      #expect(error?.location == .byte(attempt == 0 ? 9 : 8 + json.utf8.count))
+    }
+  }
+
+  @Test("a name that is not in the directory is a file error")
+  func missingFile() throws {
+    let directory = try TemporaryDirectory()
+    let handle = try DirectoryHandle(path: directory.path)
+    for attempt in 0..<2 {
+      let error = #expect(throws: TensorFileError.self) {
+        _ =
+          attempt == 0
+          ? try SafetensorsFile(name: "none", in: handle)
+          : try SafetensorsFile(path: directory.path("none"))
+      }
+      #expect(error?.failureClass == .inputOutput && error?.path == directory.path("none"))
     }
   }
 }

@@ -1,8 +1,9 @@
 import ByteIO
 import Foundation
-import TensorFiles
 import TestSupport
 import Testing
+
+@testable import TensorFiles
 
 struct WriterTests {
   static let numpyScalars: [ScalarType] = [
@@ -34,6 +35,33 @@ struct WriterTests {
     let file = try PthWriter.bytes(of: array)
     let again = try PthReader.read(file.span)
     #expect(again == [NamedTensor(name: "", array: array)])
+  }
+
+  /// What torch's restricted reader allows and LeanK's runtime indexes: one bare contiguous tensor,
+  /// rebuilt by `_rebuild_tensor_v2` from a typed storage; `check_torch_export.py` runs torch on it.
+  @Test func pthIsOneBareContiguousTensor() throws {
+    let array = TensorArray(
+      scalar: .f32, shape: [2, 3, 300], bytes: [UInt8](repeating: 0, count: 7200))
+    let file = try PthWriter.bytes(of: array)
+    let parts: [[UInt8]] = [
+      [0x80, 2], Array("ctorch._utils\n_rebuild_tensor_v2\n".utf8), [0x28, 0x28],
+      [0x58, 7, 0, 0, 0], Array("storage".utf8), Array("ctorch\nFloatStorage\n".utf8),
+      [0x58, 1, 0, 0, 0], Array("0".utf8), [0x58, 3, 0, 0, 0], Array("cpu".utf8),
+      [0x4A, 0x08, 0x07, 0, 0], [0x74, 0x51],  // 1,800 elements; tuple, persistent id
+      [0x4B, 0],  // storage offset
+      [0x28, 0x4B, 2, 0x4B, 3, 0x4A, 0x2C, 1, 0, 0, 0x74],  // shape
+      [0x28, 0x4A, 0x84, 3, 0, 0, 0x4A, 0x2C, 1, 0, 0, 0x4B, 1, 0x74],  // strides 900, 300, 1
+      [0x89], Array("ccollections\nOrderedDict\n".utf8), [0x29, 0x52],  // no gradient, no hooks
+      [0x74, 0x52, 0x2E],
+    ]
+    let pickle = parts.flatMap(\.self)
+    // members begin on multiples of 64
+    #expect(Array(file[64..<64 + pickle.count]) == pickle)
+    let archive = try ZipArchive(parsing: file.span, expected: "", limits: TensorFileLimits())
+    #expect(
+      archive.entries.map(\.name) == [
+        "mask/data.pkl", "mask/byteorder", "mask/data/0", "mask/version",
+      ])
   }
 
   @Test func npzRoundTrip() throws {
