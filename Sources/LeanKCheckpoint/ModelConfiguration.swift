@@ -80,6 +80,19 @@ public struct ModelConfiguration: Sendable {
     root.value["dtype"]?.string ?? root.value["torch_dtype"]?.string
   }
 
+  /// The longest context in tokens that the model is made for: `max_position_embeddings`, in a
+  /// multimodal model that of its `text_config`; nil where the file does not say.
+  public var contextLimit: Int? {
+    let text = (try? root.object("text_config")) ?? nil
+    let range = 1...Self.sizeLimit
+    for object in [text, root] {
+      if let limit = (try? object?.optionalInteger("max_position_embeddings", in: range)) ?? nil {
+        return limit
+      }
+    }
+    return nil
+  }
+
   /// The object that a conversion put in, nil in a checkpoint that is not pruned.
   var prunedObject: JSONValue? { root.value[PrunedConfiguration.key] }
 

@@ -78,6 +78,7 @@ extension CheckpointFacts {
   init(of checkpoint: CheckpointDirectory) {
     self.init()
     elementBytes = checkpoint.configuration.dataType == "float32" ? 4 : 2
+    contextLimit = checkpoint.configuration.contextLimit
     guard let description = try? checkpoint.geometryDescription else { return }
     slidingWindows = description.layers.map(\.attention.slidingWindow)
     hasQueryKeyNorm = description.layers.contains { $0.attention.queryKeyNorm != nil }

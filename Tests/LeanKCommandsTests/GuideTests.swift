@@ -5,46 +5,112 @@ import Testing
 /// The README's and the guides' own commands, run in the guides' order.
 @Suite("Guides")
 struct GuideTests {
-  private static let catalogue = Fixtures.root.deletingLastPathComponent()
-    .appending(path: "Sources/LeanKCommands/LeanK.docc")
+  private static let root = Fixtures.root.deletingLastPathComponent()
+  private static let catalogue = root.appending(path: "Sources/LeanKCommands/LeanK.docc")
 
-  /// Lines after `$ ` in blocks fenced as console.
-  private func commands(in guide: String) throws -> [[String]] {
-    let file =
-      guide == "README"
-      ? Fixtures.root.deletingLastPathComponent().appending(path: "README.md")
-      : Self.catalogue.appending(path: guide + ".md")
-    let text = try String(contentsOf: file, encoding: .utf8)
-    var isInside = false
-    var commands: [[String]] = []
-    for line in text.split(separator: "\n") {
-      if line.hasPrefix("```") { isInside = line == "```console" }
-      if isInside, line.hasPrefix("$ leank ") {
-        commands.append(line.dropFirst(8).split(separator: " ").map(String.init))
-      }
-    }
-    return commands
+  /// Output of the main job, which `.ci/run` runs; times and paths in it differ from run to run.
+  private static let shownOutput = "$ leank convert --model leank-tiny --mask"
+  /// Needs root and a rebuild with other flags; too much to do on each change.
+  private static let install = ".ci/setup                                   # libzstd"
+
+  /// README.md and the guides of the catalogue, without `.md`.
+  private static func guides() throws -> [String] {
+    let names = try FileManager.default.contentsOfDirectory(atPath: catalogue.path)
+    return ["README"] + names.filter { $0.hasSuffix(".md") }.map { String($0.dropLast(3)) }.sorted()
   }
 
-  @Test(
-    "every command works as written",
-    arguments: [
-      "README", "QuickStart", "OwnCheckpoint", "MasksFromScores", "ReadingAReport",
-      "WritingARuntime",
-    ])
+  /// A fenced block, its fence's word, and the line above the fence.
+  private struct Block {
+    var language: String
+    var lead: String
+    var lines: [String] = []
+  }
+
+  private static func blocks(in guide: String) throws -> [Block] {
+    let file = (guide == "README" ? root : catalogue).appending(path: guide + ".md")
+    let text = try String(contentsOf: file, encoding: .utf8)
+    var (blocks, lead): ([Block], String) = ([], "")
+    var open: Block?
+    for line in text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init) {
+      if line.trimmingPrefix(while: \.isWhitespace).hasPrefix("```") {
+        if let block = open {
+          blocks.append(block)
+          open = nil
+        } else {
+          let word = line.trimmingPrefix(while: \.isWhitespace).dropFirst(3)
+          open = Block(language: String(word), lead: lead)
+        }
+      } else {
+        open?.lines.append(line)
+      }
+      lead = line
+    }
+    try #require(open == nil, "\(guide) ends inside a block")
+    return blocks
+  }
+
+  @Test("every command works as written", arguments: try guides())
   func run(guide: String) throws {
     let directory = try TemporaryDirectory()
-    let root = Fixtures.root.deletingLastPathComponent()
-    let commands = try commands(in: guide)
-    try #require(!commands.isEmpty)
-    for command in commands {
-      try leank(
-        expecting: 0,
-        command.map { word in
-          if word.hasPrefix("out/") { return directory.path(String(word.dropFirst(4))) }
-          return word.hasPrefix("Fixtures/") ? root.appending(path: word).path : word
-        })
+    for block in try Self.blocks(in: guide) where block.language == "console" {
+      for line in block.lines {
+        if line == "$ mkdir -p out" {
+          try FileManager.default.createDirectory(
+            atPath: directory.path("out"), withIntermediateDirectories: true)
+          continue
+        }
+        try #require(line.hasPrefix("$ leank "), "\(guide): \(line)")
+        let words = line.dropFirst(8).split(separator: " ").map(String.init)
+        try leank(
+          expecting: 0,
+          words.map { word in
+            if word.hasPrefix("out/") { return directory.path(word) }
+            return word.hasPrefix("Fixtures/") ? Self.root.appending(path: word).path : word
+          })
+      }
     }
+  }
+
+  /// `console` is run by the test above, `swift` is a file of this target, and what stands under a
+  /// marker is run by `.ci/run`.
+  @Test("no block is left that nothing runs", arguments: try guides())
+  func everyBlock(guide: String) throws {
+    let script = try String(contentsOf: Self.root.appending(path: ".ci/run"), encoding: .utf8)
+    for block in try Self.blocks(in: guide) where block.language != "console" {
+      let text = block.lines.joined(separator: "\n") + "\n"
+      if block.language == "swift" {
+        let snippet = Self.root.appending(path: "Tests/LeanKCommandsTests/Snippets/\(guide).swift")
+        #expect(try String(contentsOf: snippet, encoding: .utf8) == text, "\(guide)")
+      } else if block.lead.hasPrefix("<!-- ") {
+        let job = block.lead.dropFirst(5).dropLast(4)
+        #expect(script.contains("\"\(job)\"") || script.contains(" \(job) "), "\(job)")
+      } else {
+        let isKnown = [Self.shownOutput, Self.install].contains { text.hasPrefix($0) }
+        #expect(guide == "README" && isKnown, "nothing runs this block of \(guide):\n\(text)")
+      }
+    }
+  }
+
+  @Test("the library examples do what they say")
+  func snippets() throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.path("mask.leank")
+    try leank(
+      expecting: 0,
+      [
+        "import", Fixtures.path("Masks/leank-tiny/static_pairs_mask_r0.5_align16.npy"),
+        "--output", path,
+      ])
+    let before = try summary(of: path)
+    #expect(before.split(separator: "\n").count == 5)
+    #expect(before.split(separator: "\n")[0].hasSuffix(" 0.5 0"))
+
+    let data = try Data(contentsOf: URL(filePath: path))
+    try Data(dropLayer(2, in: [UInt8](data))).write(to: URL(filePath: path))
+    let after = try summary(of: path).split(separator: "\n")
+    #expect(after.count == 5)
+    #expect(after[0].hasSuffix(" 2"))
+    #expect(after[3] == "2 [0, 0] [0, 0]")
   }
 
   @Test("the landing page links every guide")

@@ -1,3 +1,4 @@
+import LeanKCheckpoint
 import LeanKCommands
 import StrictJSON
 import TestSupport
@@ -33,6 +34,27 @@ struct InspectCheckpointTests {
     #expect(report["value_cache_bytes_per_token"]?.integer == channels * width)
     #expect(report["weight_bytes"]?.children.map(\.key).isEmpty == false)
     #expect(report["quantization"]?.isNull == true)
+  }
+
+  @Test("contexts end at the model's own limit, a wrapper's text model included")
+  func contextLimit() throws {
+    let model = Fixtures.path("Models/leank-tiny")
+    let mask = Fixtures.path("Masks/leank-tiny/static_pairs_mask_r0.5_align16.npy")
+    let text = try leank(expecting: 0, ["inspect", mask, "--model", model]).output
+    #expect(text.contains(" 1,024 tokens") && !text.contains(" 4,096 tokens"), "\(text)")
+    #expect(try leank(expecting: 0, ["inspect", mask]).output.contains(" 131,072 tokens"))
+    for (json, limit) in [
+      (#"{"model_type":"a","max_position_embeddings":7}"#, 7),
+      (
+        #"{"model_type":"a","max_position_embeddings":7,"text_config":{"max_position_embeddings":5}}"#,
+        5
+      ),
+      (#"{"model_type":"a","max_position_embeddings":"7"}"#, nil),
+      (#"{"model_type":"a"}"#, nil),
+    ] as [(String, Int?)] {
+      let configuration = try ModelConfiguration(Array(json.utf8), path: "config.json")
+      #expect(configuration.contextLimit == limit, "\(json)")
+    }
   }
 
   @Test("layers of different shapes are told apart")
