@@ -1,3 +1,5 @@
+import CFileSystem
+
 #if canImport(Darwin)
   import Darwin
 #else
@@ -61,11 +63,14 @@ public func writeFileAtomically(
       throw error
     }
   } else {
-    // link, unlike rename, fails when another run was first.
-    let linked = unsafe link(sibling, path)
-    let error = linked == 0 ? nil : FileError.system("link", path)
-    unsafe unlink(sibling)
-    if let error { throw error }
+    // Unlike plain rename, both fail when another run was first.
+    if unsafe leank_rename_exclusive(AT_FDCWD, sibling, path) != 0 {
+      let canLink = errno == EINVAL || errno == ENOSYS || errno == ENOTSUP
+      let linked = canLink ? unsafe link(sibling, path) : -1
+      let error = linked == 0 ? nil : FileError.system(canLink ? "link" : "rename", path)
+      unsafe unlink(sibling)
+      if let error { throw error }
+    }
   }
   do throws(FileError) {
     try syncDirectory(parent)

@@ -71,8 +71,10 @@ extension DirectoryHandle {
         .inUse, "this file system has no locks to tell whether it is in use, remove it by hand",
         in: path)
     }
-    if unsafe unlinkat(descriptor, leftover.name, 0) != 0 {
-      StagingDirectory.remove(leftover.name, from: self)
+    withExtendedLifetime(held) {
+      if unsafe unlinkat(descriptor, leftover.name, 0) != 0 {
+        StagingDirectory.remove(leftover.name, from: self)
+      }
     }
     var status = stat()
     guard unsafe fstatat(descriptor, leftover.name, &status, AT_SYMLINK_NOFOLLOW) != 0 else {
@@ -115,7 +117,11 @@ private final class HeldLeftover {
       fileSize = 0
     case S_IFREG where kind == .staging:
       let file = unsafe openat(parent.descriptor, name, flags | O_WRONLY | O_NONBLOCK)
-      guard file >= 0 else { throw FileError.system("open", parent.path + "/" + name) }
+      guard file >= 0 else {
+        // Gone meanwhile: its writer gave it its name.
+        if errno == ENOENT { return nil }
+        throw FileError.system("open", parent.path + "/" + name)
+      }
       descriptors.append(file)
       lock(file)
       directory = nil

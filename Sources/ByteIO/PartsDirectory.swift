@@ -104,29 +104,25 @@ public final class PartsDirectory {
     let temporary: String
     let file: OutputFile
     do throws(FileError) {
-      let prefix = "." + name + StagingDirectory.infix
-      for leftover in try directory.leftovers()
-      where leftover.name.hasPrefix(prefix) && leftover.use == .free {
-        try directory.remove(leftover)
-      }
-      var generator = SystemRandomNumberGenerator()
-      temporary =
-        prefix + String(UInt32.random(in: .min ... .max, using: &generator), radix: 36)
-      let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
-      let descriptor = unsafe openat(directory.descriptor, temporary, flags, mode_t(0o666))
-      guard descriptor >= 0 else { throw FileError.system("create", path + "/" + temporary) }
-      file = OutputFile(descriptor: descriptor, path: path + "/" + name)
-      _ = FileLock.acquire(descriptor, isExclusive: true)
+      removeLeftovers(of: name)
+      (temporary, file) = try createTemporary(for: name)
     } catch {
       throw lifting(error)
     }
     do throws(Failure) {
       try body(file)
       do throws(FileError) {
-        try file.finish()
+        try file.synchronize()
         guard
           unsafe renameat(directory.descriptor, temporary, directory.descriptor, name) == 0
         else { throw FileError.system("rename", path + "/" + name) }
+        // Only now: its lock is what keeps other tasks from taking it for a left-over one.
+        do throws(FileError) {
+          try file.close()
+        } catch {
+          unsafe unlinkat(directory.descriptor, name, 0)
+          throw error
+        }
         try synchronize()
       } catch {
         throw lifting(error)
@@ -158,6 +154,40 @@ public final class PartsDirectory {
 
   /// Removes the directory with all that is in it, as far as that works.
   public func discard() { StagingDirectory.remove(name, from: parent) }
+
+  /// Removes, as far as that works, what killed tasks left of the file `name`.
+  private func removeLeftovers(of name: String) {
+    guard let leftovers = try? directory.leftovers() else { return }
+    let prefix = "." + name + StagingDirectory.infix
+    for leftover in leftovers where leftover.name.hasPrefix(prefix) && leftover.use == .free {
+      try? directory.remove(leftover)
+    }
+  }
+
+  /// A new file of the file `name`, under a temporary name and locked.
+  private func createTemporary(for name: String) throws(FileError) -> (String, OutputFile) {
+    var generator = SystemRandomNumberGenerator()
+    for _ in 0..<100 {
+      let suffix = String(UInt32.random(in: .min ... .max, using: &generator), radix: 36)
+      let temporary = "." + name + StagingDirectory.infix + suffix
+      let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
+      let descriptor = unsafe openat(directory.descriptor, temporary, flags, mode_t(0o666))
+      guard descriptor >= 0 else {
+        if errno == EEXIST { continue }
+        throw FileError.system("create", path + "/" + temporary)
+      }
+      let file = OutputFile(descriptor: descriptor, path: path + "/" + name)
+      // Until it is locked, another task takes it for what a killed one left, and removes it.
+      var status = stat()
+      if FileLock.acquire(descriptor, isExclusive: true) != .held,
+        unsafe fstatat(directory.descriptor, temporary, &status, AT_SYMLINK_NOFOLLOW) == 0
+      {
+        return (temporary, file)
+      }
+      unsafe unlinkat(directory.descriptor, temporary, 0)
+    }
+    throw FileError(.exists, "no free name for a temporary file", in: path)
+  }
 
   private func synchronize() throws(FileError) {
     guard leank_fsync(directory.descriptor) == 0 else { throw FileError.system("fsync", path) }

@@ -103,9 +103,19 @@ public struct Conversion: Sendable {
   /// `inputChanged` for a source that changed meanwhile.
   public func run(observer: Observer = Observer()) throws(CheckpointError) -> Result {
     try checkMode()
+    return try write(observer: observer)
+  }
+
+  /// Makes the output, with the weights' files of `parts` where tasks wrote them before.
+  func write(
+    observer: Observer, parts: PartsDirectory? = nil
+  ) throws(CheckpointError) -> Result {
+    // All inputs are open before anything is made: from here on a change of theirs is seen.
+    let contents = try OutputContents(of: self)
     let staging = try lifting(
       try StagingDirectory(for: output, replacing: isReplacing, inputs: [source.directory]))
-    let writer = ConversionWriter(conversion: self, staging: staging, observer: observer)
+    let writer = ConversionWriter(
+      conversion: self, contents: contents, staging: staging, observer: observer, parts: parts)
     do throws(CheckpointError) {
       return try writer.run()
     } catch {

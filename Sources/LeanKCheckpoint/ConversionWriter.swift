@@ -4,6 +4,7 @@ import TensorFiles
 /// Executes a conversion in its staging directory.
 final class ConversionWriter {
   private let conversion: Conversion
+  private let contents: OutputContents
   private let staging: StagingDirectory
   private let observer: Conversion.Observer
   /// Where the weights' files are, when tasks wrote them before.
@@ -14,10 +15,11 @@ final class ConversionWriter {
   private var plan: PruningPlan { conversion.plan }
 
   init(
-    conversion: Conversion, staging: StagingDirectory, observer: Conversion.Observer,
-    parts: PartsDirectory? = nil
+    conversion: Conversion, contents: OutputContents, staging: StagingDirectory,
+    observer: Conversion.Observer, parts: PartsDirectory? = nil
   ) {
     self.conversion = conversion
+    self.contents = contents
     self.staging = staging
     self.observer = observer
     self.parts = parts
@@ -25,7 +27,6 @@ final class ConversionWriter {
 
   /// Shards first, config.json last: until then the directory is no model to anybody.
   func run() throws(CheckpointError) -> Conversion.Result {
-    let contents = try OutputContents(of: conversion)
     let meter = WorkMeter(
       total: contents.bytes + plan.bytesOut, observer: observer, output: conversion.output)
     try checkSpace(contents.bytes + (parts == nil ? plan.bytesOut : 0))

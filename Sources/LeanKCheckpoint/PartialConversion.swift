@@ -102,18 +102,9 @@ extension Conversion {
           + "inputs, the first is \(quoted(first)): run its convert --shard K/N again",
         in: parts.path)
     }
-    let staging = try lifting(
-      try StagingDirectory(for: output, replacing: isReplacing, inputs: [source.directory]))
-    let writer = ConversionWriter(
-      conversion: self, staging: staging, observer: observer, parts: parts)
-    do throws(CheckpointError) {
-      let result = try writer.run()
-      parts.discard()
-      return result
-    } catch {
-      staging.discard()
-      throw error
-    }
+    let result = try write(observer: observer, parts: parts)
+    parts.discard()
+    return result
   }
 }
 

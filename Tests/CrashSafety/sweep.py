@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Breaks `leank convert` at every system call that matters, one after the other, and looks at what is left.
 
-    python3 Tests/CrashSafety/sweep.py LEANK [kill|errors|force|shard|commit ...]
+    python3 Tests/CrashSafety/sweep.py LEANK [kill|errors|force|shard|commit|side_by_side ...]
 
 Needs strace. For each call in the lists below and N = 1, 2, ... until the N-th is never reached:
 kill    SIGKILL on entry: the output is absent or complete, left-over staging is marked or complete
@@ -9,6 +9,7 @@ errors  the call fails: exit code 6 and no output, or success with the complete 
 force   `kill` again with `--force` over an older output: always one complete output
 shard   both with `--shard 1/2` beside a finished second part: no output, the part runs again, the commit succeeds
 commit  both with `--commit` of two finished parts: the output is absent, or complete
+side_by_side  both with three threads, where the N-th call is that of any of them; all others have one
 After each run the input is unchanged, `leank clean` removes what is left, and where there is no output a rerun
 makes it byte for byte.
 """
@@ -30,6 +31,7 @@ INTERRUPTS = ["write", "copy_file_range", "pread64"]
 class Sweep:
     def __init__(self, leank, work):
         self.leank, self.work, self.runs, self.check, self.may_fail = leank, work, 0, Checks(), False
+        self.threads = 1
         model(work + "/dense")
         self.source = digest(work + "/dense")
         self.convert([], output="reference")
@@ -47,7 +49,7 @@ class Sweep:
         """Exit code, and whether the injection was reached."""
         w = self.work
         command = [self.leank, "convert", "--model", w + "/dense", "--mask", w + "/dense.npy", "--output", f"{w}/{output}", "--quiet"]
-        command += options
+        command += ["--threads", str(self.threads), *options]
         if inject:
             call = inject.split(":")[0]
             command = ["strace", "-f", "-o", w + "/trace", "-e", "trace=" + call, "-e", "inject=" + inject] + command
@@ -106,7 +108,7 @@ class Sweep:
         allowed = allowed or (None, self.reference)
         for call in KILLS:
             points = self.sweep(call, "signal=KILL", list(options), lambda _, found: found in allowed, **more)
-            print(f"kill at {call} {' '.join(options)}: {points} points", flush=True)
+            print(f"kill at {call} {' '.join(options)} with {self.threads} threads: {points} points", flush=True)
 
     def errors(self, options=(), **more):
         done = [None] if "--shard" in options else [self.reference]
@@ -132,9 +134,15 @@ class Sweep:
         for part in (self.kill, self.errors):
             part(["--commit"], parts="parts-both")
 
+    def side_by_side(self):
+        self.threads = 3
+        self.kill()
+        self.errors()
+        self.threads = 1
+
 
 def main():
-    parts = sys.argv[2:] or ["kill", "errors", "force", "shard", "commit"]
+    parts = sys.argv[2:] or ["kill", "errors", "force", "shard", "commit", "side_by_side"]
     with tempfile.TemporaryDirectory() as work:
         sweep = Sweep(os.path.abspath(sys.argv[1]), work)
         for part in parts:

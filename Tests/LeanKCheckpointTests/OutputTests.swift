@@ -18,8 +18,10 @@ import Testing
     mask = try Reference.sharded.mask()
   }
 
-  private func conversion(to output: String = "out") throws -> Conversion {
-    try .make(dense, mask, .rows, to: folder.path(output))
+  private func conversion(to output: String = "out", threads: Int = 1) throws -> Conversion {
+    var conversion = try Conversion.make(dense, mask, .rows, to: folder.path(output))
+    conversion.threads = threads
+    return conversion
   }
 
   private func entries(_ name: String = "") throws -> [String] {
@@ -88,9 +90,9 @@ import Testing
     }
   }
 
-  @Test func sameInputsGiveTheSameBytes() throws {
-    _ = try conversion(to: "one").run()
-    _ = try conversion(to: "two").run()
+  @Test(arguments: [1, 2, 3, 1024]) func sameInputsGiveTheSameBytes(threads: Int) throws {
+    let one = try conversion(to: "one").run()
+    #expect(try conversion(to: "two", threads: threads).run() == one)
     #expect(try entries("one") == entries("two"))
     for name in try entries("one") {
       #expect(
@@ -165,7 +167,7 @@ import Testing
   }
 
   /// Stopped after each piece of work in turn, a conversion leaves nothing, until it is through.
-  @Test func stoppingAtAnyPointLeavesNothing() throws {
+  @Test(arguments: [1, 3]) func stoppingAtAnyPointLeavesNothing(threads: Int) throws {
     for point in 0... {
       var calls = 0
       let observer = Conversion.Observer(shouldStop: {
@@ -173,7 +175,7 @@ import Testing
         return calls > point
       })
       do {
-        _ = try conversion().run(observer: observer)
+        _ = try conversion(threads: threads).run(observer: observer)
         #expect(point > 10)
         return
       } catch {
@@ -183,11 +185,12 @@ import Testing
     }
   }
 
-  @Test func progressEndsAtItsTotal() throws {
+  @Test(arguments: [1, 3]) func progressRisesToItsTotal(threads: Int) throws {
     var seen: [(Int, Int)] = []
-    let result = try conversion().run(
+    let result = try conversion(threads: threads).run(
       observer: Conversion.Observer(progress: { seen.append(($0, $1)) }))
     #expect(seen.last?.0 == result.bytes)
+    #expect(zip(seen, seen.dropFirst()).allSatisfy { $0.0 <= $1.0 })
     #expect(seen.allSatisfy { $0.1 == result.bytes })
   }
 
@@ -211,7 +214,7 @@ import Testing
     try expectNothingWritten()
   }
 
-  @Test func aTruncatedInputIsNoticed() throws {
+  @Test(arguments: [1, 3]) func aTruncatedInputIsNoticed(threads: Int) throws {
     let path = dense + "/model-00003-of-00003.safetensors"
     let content = try Data(contentsOf: URL(filePath: path))
     try FileManager.default.removeItem(atPath: path)
@@ -219,7 +222,9 @@ import Testing
     let observer = Conversion.Observer(progress: { _, _ in
       try? FileHandle(forWritingAtPath: path)?.truncate(atOffset: 5000)
     })
-    let error = #expect(throws: CheckpointError.self) { try conversion().run(observer: observer) }
+    let error = #expect(throws: CheckpointError.self) {
+      try conversion(threads: threads).run(observer: observer)
+    }
     #expect(error?.failureClass == .inputChanged)
     try expectNothingWritten()
   }
