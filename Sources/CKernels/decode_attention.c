@@ -11,30 +11,8 @@ typedef struct {
   float (*read)(const float *, size_t);
 } attention_loops;
 
-// Level 0: 128-bit vectors, SSE2 or NEON.
-#define DA_LANES 4
-#define DA_TARGET
-#define DA_NAME(name) name##_da_baseline
-#if defined(__aarch64__)
-#define DA_NATIVE_HALF 1
-#else
-#define DA_NATIVE_HALF 0
-#endif
-#include "decode_attention_vector.h"
-
-#if defined(__x86_64__)
-#define DA_LANES 8
-#define DA_TARGET __attribute__((target("avx2,fma,f16c")))
-#define DA_NAME(name) name##_da_avx2
-#define DA_NATIVE_HALF 1
-#include "decode_attention_vector.h"
-
-#define DA_LANES 16
-#define DA_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")))
-#define DA_NAME(name) name##_da_avx512
-#define DA_NATIVE_HALF 1
-#include "decode_attention_vector.h"
-#endif
+#define LK_LOOPS "attention_loops.h"
+#include "instruction_sets.h"
 
 static uint16_t narrow_bf16(float x) {
   uint32_t bits;
@@ -103,14 +81,14 @@ void leank_attention_move(
 void leank_attention_add_row(
     double *to, const void *values, size_t token, size_t value_width, leank_element type) {
   const char *row = (const char *)values + token * value_width * (type == leank_f32 ? 4 : 2);
-  for (size_t c = 0; c < value_width; c++) to[c] += load_one_da_baseline(row, c, type);
+  for (size_t c = 0; c < value_width; c++) to[c] += widen_one_baseline(row, c, type);
 }
 
 static const attention_loops *const levels[LEANK_LEVELS] = {
-    &table_da_baseline,
+    &table_baseline,
 #if defined(__x86_64__)
-    &table_da_avx2,
-    &table_da_avx512,
+    &table_avx2,
+    &table_avx512,
 #endif
 };
 

@@ -19,41 +19,8 @@ typedef struct {
       float *, size_t, const float *, size_t, const float *, size_t, size_t, size_t);
 } leank_kernels;
 
-// Level 0: 128-bit vectors, SSE2 or NEON.
-#define LK_LANES 4
-#if defined(__aarch64__)
-#define LK_ROWS 8
-#define LK_PANELS 3
-#else
-#define LK_ROWS 6
-#define LK_PANELS 2
-#endif
-#define LK_TARGET
-#define LK_NAME(name) name##_baseline
-#if defined(__aarch64__)
-#define LK_NATIVE_HALF 1
-#else
-#define LK_NATIVE_HALF 0
-#endif
-#include "kernels_vector.h"
-
-#if defined(__x86_64__)
-#define LK_LANES 8
-#define LK_ROWS 6
-#define LK_PANELS 2
-#define LK_TARGET __attribute__((target("avx2,fma,f16c")))
-#define LK_NAME(name) name##_avx2
-#define LK_NATIVE_HALF 1
-#include "kernels_vector.h"
-
-#define LK_LANES 16
-#define LK_ROWS 8
-#define LK_PANELS 3
-#define LK_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")))
-#define LK_NAME(name) name##_avx512
-#define LK_NATIVE_HALF 1
-#include "kernels_vector.h"
-#endif
+#define LK_LOOPS "weight_loops.h"
+#include "instruction_sets.h"
 
 static const leank_kernels *const levels[LEANK_LEVELS] = {
     &table_baseline,

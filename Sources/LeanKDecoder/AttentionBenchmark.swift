@@ -9,14 +9,16 @@ public struct AttentionBenchmark: Sendable {
   private let mask: ChannelMask
   private let options: BenchmarkOptions
   private let attention: DecodeAttention
-  private let buffer: [Float]
+  private let buffer: AlignedBytes
   private let clock = ContinuousClock()
 
   public init(mask: ChannelMask, options: BenchmarkOptions) {
     self.mask = mask
     self.options = options
     attention = DecodeAttention(threads: options.threads)
-    buffer = [Float](repeating: 1, count: options.evictionBytes / 4)
+    buffer = unsafe AlignedBytes(count: options.evictionBytes / 4 * 4) { bytes in
+      unsafe bytes.initializeMemory(as: Float.self, repeating: 1)
+    }
   }
 
   /// Bytes of memory that a benchmark takes, nil past Int's range: the buffer, and a layer dense,
@@ -44,7 +46,7 @@ public struct AttentionBenchmark: Sendable {
       readBuffer()
       fastest = min(fastest, start.duration(to: clock.now) / .seconds(1))
     }
-    return Double(4 * buffer.count) / fastest / 1e9
+    return Double(buffer.count) / fastest / 1e9
   }
 
   /// Windowed and static at `context` tokens, at least 1. `progress` is told layers done.
@@ -94,10 +96,11 @@ public struct AttentionBenchmark: Sendable {
 
   private func readBuffer() {
     let parts = options.threads * 8
-    let size = buffer.count / parts
+    let count = buffer.count / 4
+    let size = count / parts
     let sums = concurrentMap(parts, threads: options.threads) { part in
-      let end = part == parts - 1 ? buffer.count : (part + 1) * size
-      return Kernels.best.readStream(buffer.span.extracting(part * size..<end))
+      let end = part == parts - 1 ? count : (part + 1) * size
+      return Kernels.best.readStream(buffer, part * size..<end)
     }
     precondition(sums.allSatisfy { $0 > 0 }, "the buffer holds ones")
   }

@@ -8,8 +8,8 @@ struct DecodeAttentionSegment: Sendable {
   let valueWidth: Int
   /// Tokens that there is room for, a multiple of the tile.
   private(set) var capacity = 0
-  var keys = DecodeAttentionMemory()
-  var values = DecodeAttentionMemory()
+  var keys = AlignedBytes()
+  var values = AlignedBytes()
 
   init(element: CacheElement, width: Int, valueWidth: Int, capacity: Int = 0) {
     self.element = element

@@ -63,10 +63,13 @@ extension Kernels {
     }
   }
 
-  /// Reads all of `values` once and returns their sum.
-  func readStream(_ values: Span<Float>) -> Float {
-    unsafe values.withUnsafeBufferPointer {
-      unsafe leank_read_stream(level, $0.baseAddress, $0.count)
+  /// Reads the f32 elements `range` of `bytes` once and returns their sum.
+  func readStream(_ bytes: AlignedBytes, _ range: Range<Int>) -> Float {
+    precondition(range.lowerBound >= 0 && range.upperBound * 4 <= bytes.count)
+    return unsafe bytes.withBytes { first in
+      let values = unsafe first?.assumingMemoryBound(to: Float.self)
+      return unsafe leank_read_stream(
+        level, values.map { unsafe $0 + range.lowerBound }, range.count)
     }
   }
 }

@@ -54,10 +54,12 @@ struct MatrixMultiply: Sendable {
       let width = min(step, columns - first)
       var part = [Float](repeating: 0, count: x.rows * width)
       let skipped = first * weight.element.width
-      Kernels.best.addRows(
-        into: &part, stride: width, x.values.span, .init(x.rows, width: x.columns),
-        weight.bytes.span.extracting(droppingFirst: skipped),
-        .init(weight.rows, width: width, stride: columns), weight.element)
+      weight.bytes.withSpan { bytes in
+        Kernels.best.addRows(
+          into: &part, stride: width, x.values.span, .init(x.rows, width: x.columns),
+          bytes.extracting(droppingFirst: skipped),
+          .init(weight.rows, width: width, stride: columns), weight.element)
+      }
       return part
     }
     return assemble(parts, rows: x.rows, columns: columns)
@@ -115,11 +117,13 @@ struct MatrixMultiply: Sendable {
     let parts = concurrentMap(tiles.count, threads: threads) { index in
       let rows = tiles[index].rows
       var part = [Float](repeating: 0, count: x.rows * rows.count)
-      let bytes = weight.columns * weight.element.width
-      Kernels.best.dotRows(
-        into: &part, stride: rows.count, x.values.span, .init(x.rows, width: x.columns),
-        weight.bytes.span.extracting(rows.lowerBound * bytes..<rows.upperBound * bytes),
-        .init(rows.count, width: x.columns), weight.element)
+      let size = weight.columns * weight.element.width
+      weight.bytes.withSpan { bytes in
+        Kernels.best.dotRows(
+          into: &part, stride: rows.count, x.values.span, .init(x.rows, width: x.columns),
+          bytes.extracting(rows.lowerBound * size..<rows.upperBound * size),
+          .init(rows.count, width: x.columns), weight.element)
+      }
       return part
     }
     return assemble(parts, rows: x.rows, columns: width)

@@ -37,12 +37,14 @@ struct WeightMatrix: Sendable {
   let rows: Int
   let columns: Int
   /// `rows * columns` elements, row after row.
-  let bytes: [UInt8]
+  let bytes: AlignedBytes
 
   /// The elements as f32.
   func widened(_ range: Range<Int>) -> [Float] {
-    let bytes = bytes.span.extracting(
-      range.lowerBound * element.width..<range.upperBound * element.width)
-    return Kernels.best.widen(bytes, element)
+    bytes.withSpan { bytes in
+      Kernels.best.widen(
+        bytes.extracting(range.lowerBound * element.width..<range.upperBound * element.width),
+        element)
+    }
   }
 }

@@ -57,17 +57,9 @@ final class WeightStore {
     guard let count = rows.count.multiplied(by: columns),
       let byteCount = count.multiplied(by: element.width)
     else { throw DecoderError(.tensorShape, "tensor \(quoted(name)) is larger than memory can be") }
-    var failure: DecoderError?
-    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, initialized in
-      do throws(DecoderError) {
-        try unsafe source.read(
-          name, from: rows.lowerBound * columns, into: UnsafeMutableRawBufferPointer(buffer))
-        initialized = byteCount
-      } catch {
-        failure = error
-      }
+    let bytes = try unsafe AlignedBytes(count: byteCount) { buffer throws(DecoderError) in
+      try unsafe source.read(name, from: rows.lowerBound * columns, into: buffer)
     }
-    if let failure { throw failure }
     return WeightMatrix(
       name: name, element: element, rows: rows.count, columns: columns, bytes: bytes)
   }

@@ -11,7 +11,7 @@ import Testing
     let (rows, columns) = (300, 48)
     let (bytes, w) = KernelTests.random(rows * columns, element, &generator)
     let weight = WeightMatrix(
-      name: "w", element: element, rows: rows, columns: columns, bytes: bytes)
+      name: "w", element: element, rows: rows, columns: columns, bytes: AlignedBytes(bytes))
     let x = Matrix(
       rows: tokens, columns: columns,
       values: KernelTests.random(tokens * columns, .f32, &generator).values)
@@ -39,7 +39,7 @@ import Testing
     let (inputs, outputs) = (40, 1100)
     let (bytes, w) = KernelTests.random(inputs * outputs, .bf16, &generator)
     let weight = WeightMatrix(
-      name: "w", element: .bf16, rows: inputs, columns: outputs, bytes: bytes)
+      name: "w", element: .bf16, rows: inputs, columns: outputs, bytes: AlignedBytes(bytes))
     let x = Matrix(
       rows: tokens, columns: inputs,
       values: KernelTests.random(tokens * inputs, .f32, &generator).values)

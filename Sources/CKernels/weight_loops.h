@@ -1,50 +1,13 @@
-// The loops themselves, written with the compiler's portable vectors. Included by kernels.c once
-// per instruction set; LK_LANES, LK_TARGET, LK_NAME, LK_NATIVE_HALF and
-// LK_ROWS by LK_PANELS (weight rows by vectors of tokens of one tile, as registers allow) say which.
+// The decoder's loops over weights. instruction_sets.h includes it from kernels.c.
 
-#define LK_INLINE static inline __attribute__((always_inline)) LK_TARGET
-#define VF LK_NAME(vf)
-#define VI LK_NAME(vi)
-#define VH LK_NAME(vh)
-
-typedef float VF __attribute__((vector_size(LK_LANES * 4), aligned(4), may_alias));
-typedef int32_t VI __attribute__((vector_size(LK_LANES * 4), aligned(4), may_alias));
-typedef uint16_t VH __attribute__((vector_size(LK_LANES * 2), aligned(2), may_alias));
-
-LK_INLINE float LK_NAME(widen_one)(const void *p, size_t i, leank_element type) {
-  if (type == leank_f32) return ((const float *)p)[i];
-  uint32_t h = ((const uint16_t *)p)[i], bits;
-  float value;
-  if (type == leank_bf16) {
-    bits = h << 16;
-    memcpy(&value, &bits, 4);
-    return value;
-  }
-  // Exponent and mantissa moved into place, then rescaled: exact, subnormal numbers included.
-  bits = (h & 0x7FFF) << 13;
-  memcpy(&value, &bits, 4);
-  value *= 0x1p112f;
-  memcpy(&bits, &value, 4);
-  bits |= (h & 0x8000) << 16;
-  if ((h & 0x7C00) == 0x7C00) bits |= 0x7F800000;
-  memcpy(&value, &bits, 4);
-  return value;
-}
-
-LK_INLINE VF LK_NAME(load)(const void *p, size_t i, leank_element type) {
-  if (type == leank_f32) return *(const VF *)((const float *)p + i);
-  VH raw = *(const VH *)((const uint16_t *)p + i);
-  if (type == leank_bf16) return (VF)(__builtin_convertvector(raw, VI) << 16);
-#if LK_NATIVE_HALF
-  typedef _Float16 half __attribute__((vector_size(LK_LANES * 2)));
-  return __builtin_convertvector((half)raw, VF);
+// Weight rows by vectors of tokens of one tile of a matrix product, as registers allow.
+#if LK_REGISTERS == 32
+#define LK_ROWS 8
+#define LK_PANELS 3
 #else
-  VI h = __builtin_convertvector(raw, VI);
-  VI bits = (VI)((VF)((h & 0x7FFF) << 13) * 0x1p112f);
-  VI special = (VI)((h & 0x7C00) == 0x7C00);
-  return (VF)(bits | (h & 0x8000) << 16 | (special & 0x7F800000));
+#define LK_ROWS 6
+#define LK_PANELS 2
 #endif
-}
 
 LK_INLINE float LK_NAME(sum)(VF v) {
   // Halves are added until one lane is left.
@@ -195,26 +158,6 @@ LK_INLINE void LK_NAME(add_typed)(
     LK_NAME(add_columns)(
         out + v * out_stride, out_stride, p + v * p_stride, p_stride, 1, w, w_stride, rows, width,
         type);
-}
-
-LK_INLINE VF LK_NAME(exp_vector)(VF x) {
-  // 2^n * exp(r) with n the nearest integer to x / ln 2; about one unit in the last place.
-  VI tiny = (VI)(x < -87.0f), huge = (VI)(x > 88.0f);
-  const VF largest = (VF){0} + 88.0f;
-  VF bounded = (VF)((~(tiny | huge) & (VI)x) | (huge & (VI)largest));
-  const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
-  VF shifted = bounded * 1.44269504088896341f + magic;
-  VF n = shifted - magic;
-  VF r = bounded - n * 0.693359375f;
-  r = r - n * -2.12194440e-4f;
-  VF p = r * 1.9875691500e-4f + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * (r * r) + r + 1.0f;
-  VF scale = (VF)(((VI)shifted + 127) << 23);
-  return (VF)(~tiny & (VI)(p * scale));
 }
 
 LK_TARGET static float LK_NAME(exp_sum)(float *x, size_t count, float shift) {
@@ -371,14 +314,6 @@ static const leank_kernels LK_NAME(table) = {
     LK_NAME(exp_sum), LK_NAME(silu_product), LK_NAME(pack), LK_NAME(multiply),
 };
 
-#undef VF
-#undef VI
-#undef VH
-#undef LK_INLINE
-#undef LK_LANES
-#undef LK_TARGET
-#undef LK_NAME
-#undef LK_NATIVE_HALF
 #undef LK_ROWS
 #undef LK_PANELS
 #undef LK_RUN

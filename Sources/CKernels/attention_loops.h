@@ -1,0 +1,248 @@
+// The loops of decode attention. instruction_sets.h includes it from decode_attention.c.
+
+// Tokens whose scores are held at once: their keys and values stay in the nearest caches while
+// several passes read them.
+#define DA_BLOCK 128
+// Query heads of one pass.
+#define DA_GROUP 4
+// Tokens whose values all passes go through before the next ones: they stay in the nearest cache, and
+// memory sees one stream of whole rows. The hardware fetches that ahead better than the program can:
+// its own requests have to share the few that a core's nearest cache has under way.
+#define DA_ROWS 8
+
+LK_INLINE size_t LK_NAME(size)(leank_element type) { return type == leank_f32 ? 4 : 2; }
+
+LK_INLINE float LK_NAME(exp_one)(float x) {
+  VF v = {x};
+  return LK_NAME(exp_vector)(v)[0];
+}
+
+// Scores of one tile for `group` query heads, a constant; `stride` is the query's full group.
+LK_INLINE void LK_NAME(score_tile)(
+    float (*scores)[DA_BLOCK], const float *query, size_t stride, size_t group, const void *keys,
+    size_t width, leank_element type) {
+  // Two vectors for four heads: enough sums at once to cover the latency of a product.
+  enum { vectors = 2, step = vectors * LK_LANES };
+  for (size_t lane = 0; lane < LEANK_KEY_TILE; lane += step) {
+    VF total[DA_GROUP][vectors] = {{{0}}};
+    const char *line = (const char *)keys + lane * LK_NAME(size)(type);
+    const float *q = query;
+    for (size_t c = 0; c < width; c++) {
+      VF key[vectors];
+#pragma clang loop unroll(full)
+      for (size_t v = 0; v < vectors; v++) key[v] = LK_NAME(load)(line, v * LK_LANES, type);
+#pragma clang loop unroll(full)
+      for (size_t g = 0; g < group; g++)
+#pragma clang loop unroll(full)
+        for (size_t v = 0; v < vectors; v++) total[g][v] += q[g] * key[v];
+      line += LEANK_KEY_TILE * LK_NAME(size)(type);
+      q += stride;
+    }
+#pragma clang loop unroll(full)
+    for (size_t g = 0; g < group; g++)
+#pragma clang loop unroll(full)
+      for (size_t v = 0; v < vectors; v++) *(VF *)(scores[g] + lane + v * LK_LANES) = total[g][v];
+  }
+}
+
+// Adds the weighted values of `count` tokens to `heads` rows of `chunks` vectors, both constants.
+LK_INLINE void LK_NAME(value_tile)(
+    float *out, size_t out_stride, const float (*weights)[DA_BLOCK], size_t heads, size_t chunks,
+    const void *values, size_t value_width, size_t column, size_t count, leank_element type) {
+  VF total[DA_GROUP][8];
+#pragma clang loop unroll(full)
+  for (size_t g = 0; g < heads; g++)
+#pragma clang loop unroll(full)
+    for (size_t c = 0; c < chunks; c++)
+      total[g][c] = *(const VF *)(out + g * out_stride + column + c * LK_LANES);
+  const char *row = (const char *)values + column * LK_NAME(size)(type);
+  for (size_t t = 0; t < count; t++) {
+    VF value[8];
+#pragma clang loop unroll(full)
+    for (size_t c = 0; c < chunks; c++) {
+      value[c] = LK_NAME(load)(row, c * LK_LANES, type);
+    }
+#pragma clang loop unroll(full)
+    for (size_t g = 0; g < heads; g++) {
+      float weight = weights[g][t];
+#pragma clang loop unroll(full)
+      for (size_t c = 0; c < chunks; c++) total[g][c] += weight * value[c];
+    }
+    row += value_width * LK_NAME(size)(type);
+  }
+#pragma clang loop unroll(full)
+  for (size_t g = 0; g < heads; g++)
+#pragma clang loop unroll(full)
+    for (size_t c = 0; c < chunks; c++)
+      *(VF *)(out + g * out_stride + column + c * LK_LANES) = total[g][c];
+}
+
+// `chunks` vectors of every row for all heads, `heads` at a time, both constants.
+LK_INLINE void LK_NAME(value_columns)(
+    float *out, const float (*weights)[DA_BLOCK], size_t group, size_t heads, size_t chunks,
+    const void *values, size_t value_width, size_t column, size_t count, leank_element type) {
+  size_t g = 0;
+  for (; g + heads <= group; g += heads)
+    LK_NAME(value_tile)(
+        out + g * value_width, value_width, weights + g, heads, chunks, values, value_width, column,
+        count, type);
+  for (; g < group; g++)
+    LK_NAME(value_tile)(
+        out + g * value_width, value_width, weights + g, 1, chunks, values, value_width, column,
+        count, type);
+}
+
+LK_INLINE void LK_NAME(add_values)(
+    float *out, const float (*weights)[DA_BLOCK], size_t group, const void *values,
+    size_t value_width, size_t count, leank_element type) {
+  // As many sums as half the registers hold; rather more of a row than more heads, but two heads at
+  // least, so that a value that is widened serves twice.
+  enum { sums = LK_REGISTERS / 2 };
+  size_t column = 0;
+  for (; sums == 16 && column + 8 * LK_LANES <= value_width; column += 8 * LK_LANES)
+    LK_NAME(value_columns)(
+        out, weights, group, 2, 8, values, value_width, column, count, type);
+  for (; column + 4 * LK_LANES <= value_width; column += 4 * LK_LANES)
+    LK_NAME(value_columns)(
+        out, weights, group, sums / 4, 4, values, value_width, column, count, type);
+  for (; column + LK_LANES <= value_width; column += LK_LANES)
+    LK_NAME(value_columns)(
+        out, weights, group, DA_GROUP, 1, values, value_width, column, count, type);
+  for (; column < value_width; column++)
+    for (size_t g = 0; g < group; g++)
+      for (size_t t = 0; t < count; t++)
+        out[g * value_width + column] +=
+            weights[g][t] * LK_NAME(widen_one)(values, t * value_width + column, type);
+}
+
+// The tokens of one run for up to DA_GROUP query heads: one online softmax, block by block.
+LK_INLINE void LK_NAME(attend_block)(
+    float *largest, float *sums, float *out, float (*scores)[DA_BLOCK], const float *query,
+    size_t stride, size_t group, const leank_attention_run *run, size_t start, size_t end,
+    size_t value_width, leank_element type) {
+  size_t tile_size = run->width * LEANK_KEY_TILE * LK_NAME(size)(type);
+  size_t tiles = (end - start + LEANK_KEY_TILE - 1) / LEANK_KEY_TILE;
+  for (size_t t = 0; t < tiles; t++) {
+    float(*tile)[DA_BLOCK] = (float(*)[DA_BLOCK])(scores[0] + t * LEANK_KEY_TILE);
+    LK_NAME(score_tile)(
+        tile, query, stride, group,
+        (const char *)run->keys + (start / LEANK_KEY_TILE + t) * tile_size, run->width, type);
+  }
+  size_t first = start < run->first ? run->first - start : 0;
+  size_t lanes = tiles * LEANK_KEY_TILE;
+  for (size_t g = 0; g < group; g++) {
+    for (size_t i = 0; i < first; i++) scores[g][i] = -INFINITY;
+    for (size_t i = end - start; i < lanes; i++) scores[g][i] = -INFINITY;
+    VF top = {0};
+    top += largest[g];
+    for (size_t i = 0; i < lanes; i += LK_LANES) {
+      VF s = *(const VF *)(scores[g] + i);
+      VI greater = (VI)(s > top);
+      top = (VF)((greater & (VI)s) | (~greater & (VI)top));
+    }
+    float maximum = top[0];
+    for (size_t i = 1; i < LK_LANES; i++) maximum = top[i] > maximum ? top[i] : maximum;
+    if (maximum > largest[g]) {
+      float factor = LK_NAME(exp_one)(largest[g] - maximum);
+      for (size_t c = 0; c < value_width; c++) out[g * value_width + c] *= factor;
+      sums[g] *= factor;
+      largest[g] = maximum;
+    }
+    VF total = {0};
+    for (size_t i = 0; i < lanes; i += LK_LANES) {
+      VF e = LK_NAME(exp_vector)(*(const VF *)(scores[g] + i) - maximum);
+      *(VF *)(scores[g] + i) = e;
+      total += e;
+    }
+    float sum = 0;
+    for (size_t i = 0; i < LK_LANES; i++) sum += total[i];
+    sums[g] += sum;
+  }
+  for (size_t t = first; t < end - start; t += DA_ROWS) {
+    size_t rest = end - start - t;
+    LK_NAME(add_values)(
+        out, (const float(*)[DA_BLOCK])(scores[0] + t), group,
+        (const char *)run->values + (start + t) * value_width * LK_NAME(size)(type), value_width,
+        rest < DA_ROWS ? rest : DA_ROWS, type);
+  }
+}
+
+LK_INLINE void LK_NAME(attend_typed)(
+    float *state, const leank_attention_run *run, size_t group, size_t value_width,
+    leank_element type) {
+  float *largest = state, *sums = state + group, *out = state + 2 * group;
+  for (size_t g = 0; g < group; g++) largest[g] = -INFINITY;
+  memset(sums, 0, group * (1 + value_width) * sizeof(float));
+  float scores[DA_GROUP][DA_BLOCK];
+  size_t last = run->first + run->count;
+  size_t start = run->first / LEANK_KEY_TILE * LEANK_KEY_TILE;
+  for (; start < last; start += DA_BLOCK) {
+    size_t end = last - start < DA_BLOCK ? last : start + DA_BLOCK;
+    // Later passes find the block's keys and values in the cache.
+    size_t g = 0;
+#define DA_PASS(heads)                                                                         \
+  LK_NAME(attend_block)(                                                                       \
+      largest + g, sums + g, out + g * value_width, scores, run->query + g, group, heads, run, \
+      start, end, value_width, type)
+    for (; g + 4 <= group; g += 4) DA_PASS(4);
+    switch (group - g) {
+    case 3: DA_PASS(3); break;
+    case 2: DA_PASS(2); break;
+    case 1: DA_PASS(1); break;
+    }
+#undef DA_PASS
+  }
+}
+
+LK_TARGET static void LK_NAME(attend)(
+    float *state, const leank_attention_run *run, size_t group, size_t value_width,
+    leank_element type) {
+  switch (type) {
+  case leank_f32: LK_NAME(attend_typed)(state, run, group, value_width, leank_f32); break;
+  case leank_bf16: LK_NAME(attend_typed)(state, run, group, value_width, leank_bf16); break;
+  case leank_f16: LK_NAME(attend_typed)(state, run, group, value_width, leank_f16); break;
+  }
+}
+
+LK_TARGET static void LK_NAME(merge)(
+    float *out, const float *states, size_t count, size_t group, size_t value_width) {
+  size_t length = group * (2 + value_width);
+  memset(out, 0, group * value_width * sizeof(float));
+  for (size_t g = 0; g < group; g++) {
+    float maximum = -INFINITY, sum = 0;
+    for (size_t i = 0; i < count; i++) {
+      float largest = states[i * length + g];
+      maximum = largest > maximum ? largest : maximum;
+    }
+    for (size_t i = 0; i < count; i++) {
+      const float *state = states + i * length;
+      float factor = LK_NAME(exp_one)(state[g] - maximum);
+      const float *values = state + 2 * group + g * value_width;
+      sum += factor * state[group + g];
+      for (size_t c = 0; c < value_width; c++) out[g * value_width + c] += factor * values[c];
+    }
+    for (size_t c = 0; count > 0 && c < value_width; c++) out[g * value_width + c] /= sum;
+  }
+}
+
+LK_TARGET static float LK_NAME(read)(const float *from, size_t count) {
+  VF total[8] = {{0}};
+  size_t i = 0;
+  for (; i + 8 * LK_LANES <= count; i += 8 * LK_LANES)
+#pragma clang loop unroll(full)
+    for (size_t v = 0; v < 8; v++) {
+      if (v * LK_LANES % 16 == 0) __builtin_prefetch(from + i + v * LK_LANES + 1536);
+      total[v] += *(const VF *)(from + i + v * LK_LANES);
+    }
+  float sum = 0;
+  for (size_t v = 0; v < 8; v++)
+    for (size_t lane = 0; lane < LK_LANES; lane++) sum += total[v][lane];
+  for (; i < count; i++) sum += from[i];
+  return sum;
+}
+
+static const attention_loops LK_NAME(table) = {LK_NAME(attend), LK_NAME(merge), LK_NAME(read)};
+
+#undef DA_GROUP
+#undef DA_BLOCK
+#undef DA_ROWS

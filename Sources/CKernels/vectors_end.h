@@ -1,0 +1,9 @@
+#undef VF
+#undef VI
+#undef VH
+#undef LK_INLINE
+#undef LK_LANES
+#undef LK_REGISTERS
+#undef LK_TARGET
+#undef LK_NAME
+#undef LK_NATIVE_HALF
