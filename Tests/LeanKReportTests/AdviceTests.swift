@@ -45,6 +45,19 @@ struct AdviceTests {
     #expect(normed[.queryKeyNorm]?.severity == .warning)
     #expect(normed[.layoutRows] == nil)
     #expect(normed[.layoutZeroed] == nil)
+    #expect(normed[.uniformWidths]?.text.contains("rows") == false)
+  }
+
+  @Test("what only rows and zeroed do is no matter where norms rule them out")
+  func normed() throws {
+    let document = try MaskDocument(
+      mask: mask(counts: [[1, 2]], headDim: 8), deployment: .windowed(.standard))
+    #expect(Set(advice(document).keys).isSuperset(of: [.pairClosure, .windowedMask]))
+    var facts = CheckpointFacts()
+    facts.hasQueryKeyNorm = true
+    #expect(Set(advice(document, facts).keys).isDisjoint(with: [.pairClosure, .windowedMask]))
+    let text = SummaryText(ReportSubject(document, title: "m", facts: facts)).lines
+    #expect(text.contains { $0.hasPrefix("rows        layout rows is ruled out") })
   }
 
   @Test("what is wrong with a mask is said with its number")
