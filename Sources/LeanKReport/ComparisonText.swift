@@ -25,6 +25,7 @@ public struct ComparisonText: Sendable {
         + comparison.geometryMismatch.prefix(8).map { "  " + $0 }
         + (comparison.geometryMismatch.count > 8
           ? ["  ... \(comparison.geometryMismatch.count - 8) more layers"] : [])
+        + ["different"]
     }
     let overall = comparison.overall
     lines.append(

@@ -63,7 +63,7 @@ struct ReportFigure {
         columns: heatmap.columns)
       self.cells = cells
     }
-    leastWidth = heatmap.columns > 16 ? min(width, 640) : 280
+    leastWidth = heatmap.columns > 16 ? min(width, 760) : 280
   }
 
   init(

@@ -108,7 +108,6 @@ struct ReportFigures {
       caption: "Every channel of every head.", heatmap: map,
       cells: .bits(bits, width: widths), legendMarkup: HeatmapFigure.keptLegend)
     figure.isWide = true
-    figure.leastWidth = 720
     return figure
   }
 
@@ -139,7 +138,6 @@ struct ReportFigures {
       heatmap: map, cells: .scores(values, width: widths, bits: bits),
       legendMarkup: HeatmapFigure.legend(.score, from: "low", to: "high"))
     figure.isWide = true
-    figure.leastWidth = 720
     return figure
   }
 

@@ -154,6 +154,10 @@ struct PictureTests {
       #expect(!page.contains("folder"))
       #expect(page.contains("4e-09") == (scale > 0 && channels >= 4))
       #expect(page.contains("<small>static, "))
+      // A picture is not blown up beyond what it is drawn for.
+      for match in page.matches(of: /min-width:([0-9]+)[0-9.]*px;max-width:([0-9]+)/) {
+        #expect(try #require(Int(match.1)) <= #require(Int(match.2)))
+      }
     }
   }
 
