@@ -202,11 +202,23 @@ private struct Adviser {
       text:
         "layout cache leaves the weights alone and keeps \(percent(statistics.channelsKept)) of K, or "
         + "\(Formatting.percent(Double(middle.total) / Double(max(1, dense.total)))) of K and V of middle "
-        + "tokens when windowed: it needs leank, or LeanK's own runtime through leank export to .pth",
+        + "tokens when windowed: it needs leank, or LeanK's own runtime through leank export to .pth, "
+        + "round_to \(roundTo)",
       numbers: [
-        "kept_ratio": statistics.keptRatio,
+        "kept_ratio": statistics.keptRatio, "round_to": Double(roundTo),
         "middle_kv_ratio": Double(middle.total) / Double(max(1, dense.total)),
       ])
+  }
+
+  /// The setting of LeanK's own runtime that knows every kept count: it leaves heads of other counts
+  /// without weights, and takes multiples of 32 unless told.
+  private var roundTo: Int {
+    let unit = statistics.keptCounts.keys.reduce(0) { unit, count in
+      var (a, b) = (unit, count)
+      while b != 0 { (a, b) = (b, a % b) }
+      return a
+    }
+    return unit.isMultiple(of: 32) ? 32 : unit
   }
 
   private var layoutZeroed: Advice? {
@@ -252,8 +264,7 @@ private struct Adviser {
       text:
         "\(Formatting.count(statistics.emptyHeads)) of \(counted(statistics.heads, "head")) "
         + "empty\(layers): in static mode such a head scores 0 on every key and returns the mean of "
-        + "V; in windowed mode its middle tokens are absent, which drops \(Formatting.bytes(saved)) of "
-        + "V a token in all",
+        + "V; in windowed mode it has no middle tokens, \(Formatting.bytes(saved)) of V a token less",
       numbers: [
         "empty_heads": Double(statistics.emptyHeads), "heads": Double(statistics.heads),
         "empty_layers": Double(wholeLayers), "v_bytes_per_token": Double(saved),

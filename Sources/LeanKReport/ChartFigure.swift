@@ -30,12 +30,21 @@ struct ChartFigure {
       content += " y=\"\(Markup.number(self.y(tick) + 4))\">\(yLabel(tick))</text>"
     }
     for label in xLabels {
-      content += "<text class=\"mid\" x=\"\(Markup.number(x(label.column)))\""
+      // A letter is at most 9 wide, half of it on either side of the middle.
+      let last = Self.width - 4.5 * Double(label.text.count)
+      content += "<text class=\"mid\" x=\"\(Markup.number(min(x(label.column), last)))\""
       content +=
         " y=\"\(Markup.number(plot.y + plot.height + 17))\">\(Markup.text(label.text))</text>"
     }
     content += "<text class=\"name mid\" x=\"\(Markup.number(plot.x + plot.width / 2))\""
     content += " y=\"\(Markup.number(plot.y + plot.height + 38))\">\(Markup.text(xName))</text>"
+  }
+
+  /// Columns between two labels of `columns` numbered ones, so that neighbours do not touch.
+  static func labelStep(_ columns: Int) -> Int {
+    var step = 1
+    while columns > step * (columns > 100 ? 10 : 16) { step *= 2 }
+    return step
   }
 
   /// Middle of a column, counted from 0.

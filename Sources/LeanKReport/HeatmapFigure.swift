@@ -59,6 +59,13 @@ struct HeatmapFigure {
     self.shares = means
   }
 
+  /// What a cell stands for where it is not one of each.
+  var mergedNote: String {
+    guard merged != (1, 1) else { return "" }
+    return " A cell is the mean of \(counted(merged.rows, rowName)) by "
+      + "\(counted(merged.columns, columnName)): leank inspect --json has each."
+  }
+
   var width: Double { Self.left + Double(columns) * cell.width + 8 }
   var height: Double { Self.top + Double(rows) * cell.height + 8 }
 

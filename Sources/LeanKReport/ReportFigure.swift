@@ -50,7 +50,7 @@ struct ReportFigure {
   ) {
     self.id = id
     self.title = title
-    self.caption = caption
+    self.caption = caption + heatmap.mergedNote
     let width = max(heatmap.width, 300)
     size = (width, heatmap.height + 22)
     let place = "\(Markup.number(HeatmapFigure.left)) \(Markup.number(heatmap.height + 6))"
@@ -63,7 +63,7 @@ struct ReportFigure {
         columns: heatmap.columns)
       self.cells = cells
     }
-    leastWidth = heatmap.columns > 16 ? min(width, 760) : 280
+    leastWidth = heatmap.columns > 16 ? max(min(width, 760), 0.8 * width) : 280
   }
 
   init(

@@ -148,7 +148,7 @@ struct ReportFigures {
     let closures = profile.layers.map {
       Double($0.closureKept - $0.kept) / Double($0.geometry.channels)
     }
-    let step = max(1, (shares.count + 15) / 16)
+    let step = ChartFigure.labelStep(shares.count)
     var chart = ChartFigure(
       columns: shares.count, maximum: 1, xName: "layer",
       xLabels: stride(from: 0, to: shares.count, by: step).map { (Double($0), String($0)) },

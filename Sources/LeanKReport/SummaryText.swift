@@ -153,24 +153,31 @@ public struct SummaryText: Sendable {
     return lines
   }
 
-  /// KV heads down, layers across.
+  /// KV heads down, layers across; the mean of several where they are more than fit.
   private var heatmap: [String] {
     let layers = subject.profile.layers
-    guard layers.count <= Formatting.valueWidth else { return [] }
+    let perColumn = (layers.count - 1) / Formatting.valueWidth + 1
+    let columns = stride(from: 0, to: layers.count, by: perColumn).map {
+      layers[$0..<min(layers.count, $0 + perColumn)]
+    }
     let legend = "  empty \(TerminalHeatmap.legend) full"
     let heads = layers.map(\.counts.count).max() ?? 0
     let perRow = (heads + 2 * Self.heatmapLines - 1) / (2 * Self.heatmapLines)
     let rows = stride(from: 0, to: heads, by: max(1, perRow)).map { first in
-      layers.map { layer -> Double? in
-        let counts = layer.counts.dropFirst(first).prefix(perRow)
-        guard !counts.isEmpty else { return nil }
-        return Double(counts.reduce(0, +)) / Double(counts.count * layer.geometry.headDim)
+      columns.map { layers -> Double? in
+        var share = KeptShare()
+        for layer in layers {
+          let counts = layer.counts.dropFirst(first).prefix(perRow)
+          share += KeptShare(
+            kept: counts.reduce(0, +), channels: counts.count * layer.geometry.headDim)
+        }
+        return share.channels > 0 ? share.ratio : nil
       }
     }
     let lines = TerminalHeatmap(rows: rows).lines
     return lines.enumerated().map { index, line in
       Formatting.row(index == 0 ? "KV heads" : "", line)
-        + (index == 0 && layers.count <= Formatting.valueWidth - TerminalHeatmap.legendWidth
+        + (index == 0 && columns.count <= Formatting.valueWidth - TerminalHeatmap.legendWidth
           ? legend : "")
     }
   }

@@ -78,6 +78,17 @@ struct AdviceTests {
     #expect(found[.emptyHeads]?.numbers["v_bytes_per_token"] == 224.0)
   }
 
+  @Test("LeanK's runtime is told a block that every kept count is made of")
+  func roundTo() throws {
+    for (counts, unit) in [
+      ([0, 32, 96, 128], 32), ([64, 128], 32), ([16, 48], 16), ([16, 24], 8), ([0, 7, 5], 1),
+      ([0, 0], 32),
+    ] {
+      let document = try MaskDocument(mask: mask(counts: [counts], headDim: 128))
+      #expect(advice(document)[.layoutCache]?.numbers["round_to"] == Double(unit), "\(counts)")
+    }
+  }
+
   @Test("four counts and empty heads in a layer are within the kernel's limit")
   func groups() throws {
     let document = try MaskDocument(mask: mask(counts: [[0, 1, 2, 3, 4]], headDim: 8))

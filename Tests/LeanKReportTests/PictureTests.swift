@@ -161,10 +161,12 @@ struct PictureTests {
     }
   }
 
-  @Test("a mask of the published size fits a screen of 30 lines and 102 columns")
-  func publishedSize() throws {
+  @Test(
+    "a mask of the published size, or deeper, fits a screen of 30 lines and 102 columns",
+    arguments: [32, 80, 126])
+  func publishedSize(layers count: Int) throws {
     var generator = SeededGenerator(seed: 11)
-    let layers = try (0..<32).map { _ in
+    let layers = try (0..<count).map { _ in
       try LayerMask(
         geometry: LayerGeometry(kvHeads: 8, headDim: 128),
         heads: (0..<8).map { _ in
@@ -182,6 +184,7 @@ struct PictureTests {
     for usesColor in [false, true] {
       let lines = SummaryText(subject, usesColor: usesColor).lines
       #expect(lines.count <= 30)
+      #expect(lines.contains { $0.hasPrefix("KV heads") } == usesColor)
       for line in lines {
         #expect(line.replacing(/\u{1B}\[[0-9;]*m/, with: "").count <= 102, "\(line)")
       }
