@@ -112,8 +112,8 @@ let package = Package(
     tests(
       "LeanKCommandsTests",
       [
-        "LeanKCommands", "LeanKCheckpoint", "LeanKFormat", "LeanKInterchange", "LeanKMask",
-        "TensorFiles", "StrictJSON", "ByteIO",
+        "LeanKCommands", "LeanKReport", "LeanKCheckpoint", "LeanKFormat", "LeanKInterchange",
+        "LeanKMask", "TensorFiles", "StrictJSON", "ByteIO",
       ]),
   ]
 )

@@ -21,6 +21,8 @@ struct CheckpointReport: Encodable {
   var path: String
   var modelType: String
   var layers: Int
+  /// The shapes of layers in words, each with the layers that have it.
+  var geometry: [String]
   var kvHeads: [Int]
   var queryHeads: [Nullable<Int>]
   var headDim: [Int]
@@ -46,6 +48,7 @@ struct CheckpointReport: Encodable {
     path = checkpoint.path
     modelType = description.modelType
     layers = geometries.count
+    geometry = GeometryText.grouped(zip(geometries, description.layers).map(Self.shape))
     kvHeads = geometries.map(\.kvHeads)
     queryHeads = geometries.map { Nullable($0.attention?.queryHeads) }
     headDim = geometries.map(\.headDim)
@@ -137,8 +140,8 @@ struct CheckpointReport: Encodable {
       escaped(path, limit: 4096),
       Formatting.row("family", escaped(modelType) + ", no mask"),
     ]
-    for (index, kind) in kinds.enumerated() {
-      lines.append(Formatting.row(index == 0 ? "geometry" : "", kind))
+    for (index, shapes) in geometry.enumerated() {
+      lines += Formatting.rows(index == 0 ? "geometry" : "", shapes)
     }
     let types = weightBytes.sorted { $0.key < $1.key }
       .map { "\($0.key) \(Formatting.bytes($0.value))" }.joined(separator: ", ")
@@ -161,55 +164,18 @@ struct CheckpointReport: Encodable {
             + " tokens: K and V \(Formatting.bytes(context.keys + context.values))"))
     }
     for layout in layouts {
-      lines.append(
-        Formatting.row(layout.layout, (layout.possible ? "possible, " : "no, ") + layout.reason))
+      lines += Formatting.rows(
+        layout.layout, (layout.possible ? "possible, " : "no, ") + layout.reason)
     }
     return lines.joined(separator: "\n")
   }
 
-  /// The different shapes of layers, each with the layers that have it.
-  private var kinds: [String] {
-    var order: [String] = []
-    var members: [String: [Int]] = [:]
-    for layer in 0..<layers {
-      let kind = shape(of: layer)
-      if members[kind] == nil { order.append(kind) }
-      members[kind, default: []].append(layer)
-    }
-    guard order.count > 1 else { return order.map { "\(layers) layers: \($0)" } }
-    return order.map {
-      "\(members[$0]?.count == 1 ? "layer" : "layers") \(runs(members[$0] ?? [])): \($0)"
-    }
-  }
-
-  private func shape(of layer: Int) -> String {
-    let width = rotaryWidth[layer].wrapped ?? 0
-    var text =
-      "\(kvHeads[layer]) KV \(kvHeads[layer] == 1 ? "head" : "heads") of \(headDim[layer]) channels, "
-      + "\(queryHeads[layer].wrapped ?? 0) query heads, "
-    text += width == 0 ? "no RoPE" : "\(pairing[layer].wrapped ?? "") pairs over \(width)"
-    if let window = slidingWindow[layer].wrapped { text += ", window \(window)" }
-    switch keyNorm[layer] {
-    case "per_head": text += ", keys normed by head"
-    case "across_heads": text += ", keys normed over all heads"
-    default: break
+  private static func shape(_ geometry: LayerGeometry, _ layer: LayerDescription) -> String {
+    var text = GeometryText.shape(geometry)
+    if let window = layer.attention.slidingWindow { text += ", window \(window)" }
+    if let norm = layer.attention.queryKeyNorm {
+      text += norm.isPerHead ? ", keys normed by head" : ", keys normed over all heads"
     }
     return text
-  }
-
-  /// `0-3, 5`
-  private func runs(_ numbers: [Int]) -> String {
-    var runs: [ClosedRange<Int>] = []
-    for number in numbers {
-      if let last = runs.last, last.upperBound + 1 == number {
-        runs[runs.count - 1] = last.lowerBound...number
-      } else {
-        runs.append(number...number)
-      }
-    }
-    let shown = runs.prefix(12).map {
-      $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)"
-    }
-    return shown.joined(separator: ", ") + (runs.count > 12 ? ", ..." : "")
   }
 }

@@ -84,9 +84,14 @@ struct DiffReport: Encodable {
 
   var equal: Bool
   var geometryMismatch: [String]
-  var mask: Overlap
+  /// null where shapes differ.
+  var mask: Nullable<Overlap>
   var layers: [Overlap]
   var frequencies: [Overlap]
+  /// By quarter of the frequencies, the fastest first.
+  var frequencyQuarters: [Overlap]
+  /// KV heads of the mask; `heads` are those that differ.
+  var headCount: Int
   var heads: [Head]
   var records: [Change]
   var remarks: [Change]
@@ -94,9 +99,11 @@ struct DiffReport: Encodable {
   init(_ comparison: MaskComparison) {
     equal = comparison.isEqual
     geometryMismatch = comparison.geometryMismatch
-    mask = Overlap(comparison.overall)
+    mask = Nullable(comparison.geometryMismatch.isEmpty ? Overlap(comparison.overall) : nil)
     layers = comparison.layers.map(Overlap.init)
     frequencies = comparison.frequencies.map(Overlap.init)
+    frequencyQuarters = comparison.quarters.map(Overlap.init)
+    headCount = comparison.headCount
     heads = comparison.heads.map {
       Head(
         layer: $0.layer, head: $0.head, firstCount: $0.firstCount, secondCount: $0.secondCount,

@@ -70,7 +70,7 @@ struct ImportCommand: Subcommand {
     let statistics = MaskStatistics(of: document.mask)
     try console.print(
       "wrote \(escaped(output, limit: 4096)), \(Formatting.count(encoded.bytes.count)) bytes: "
-        + "\(statistics.layers) layers, \(statistics.heads) KV heads, "
+        + "\(counted(statistics.layers, "layer")), \(counted(statistics.heads, "KV head")), "
         + "\(Formatting.percent(statistics.prunedRatio)) of the channels pruned")
     return LeankExit.success
   }

@@ -40,7 +40,7 @@ struct InspectCommand: Subcommand {
   @Option(help: "Write a page with everything on it (HTML, one file).")
   var report: String?
 
-  @Flag(help: "Print every number as JSON.")
+  @Flag(help: "Print every number as JSON; those of single channels with --layer.")
   var json = false
 
   func validate() throws {
@@ -72,20 +72,24 @@ struct InspectCommand: Subcommand {
     let subject = ReportSubject(
       mask.document, title: path, contentID: mask.file?.contentID.hex,
       fileBytes: mask.file?.byteCount, facts: mask.facts, contexts: context)
-    if let heatmap { try write(HeatmapSVG(subject).text, to: heatmap) }
-    if let report { try write(HTMLReport(subject).text, to: report) }
-    if let layer {
+    let part = try layer.map { layer in
       guard let text = HeadText(subject, layer: layer, head: head) else {
+        let layers = subject.profile.layers
         throw UsageError(
           "--layer \(layer)\(head.map { " --head \($0)" } ?? ""): the mask has "
-            + "\(subject.profile.layers.count) layers"
-            + (subject.profile.layers.indices.contains(layer)
-              ? ", this one \(subject.profile.layers[layer].counts.count) KV heads" : ""))
+            + counted(layers.count, "layer")
+            + (layers.indices.contains(layer)
+              ? ", this one \(counted(layers[layer].counts.count, "KV head"))" : ""))
       }
+      return text
+    }
+    if let heatmap { try write(HeatmapSVG(subject).text, to: heatmap) }
+    if let report { try write(HTMLReport(subject).text, to: report) }
+    if let layer, let part {
       if json {
         try console.print(json: ChannelReport(subject, layer: layer, head: head))
       } else {
-        try console.print(text.lines.joined(separator: "\n"))
+        try console.print(part.lines.joined(separator: "\n"))
       }
     } else if json {
       try console.print(json: InspectReport(subject, file: mask.file, layout: mask.layout))

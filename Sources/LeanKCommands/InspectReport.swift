@@ -37,11 +37,13 @@ struct InspectReport: Encodable {
   var pairing: [Nullable<String>]
   var channels: Int
   var channelsKept: Int
+  var keptRatio: Double
   var prunedRatio: Double
   var closureKeptRatio: Double
   var closureAssumed: Bool
   var heads: Int
   var emptyHeads: Int
+  var emptyHeadsRatio: Double
   var keptCounts: [String: Int]
   var layerKept: [Int]
   var profile: ProfileReport
@@ -71,11 +73,13 @@ struct InspectReport: Encodable {
     pairing = geometries.map { Nullable($0.attention?.rotary.pairing.rawValue) }
     channels = statistics.channels
     channelsKept = statistics.channelsKept
+    keptRatio = statistics.keptRatio
     prunedRatio = statistics.prunedRatio
     closureKeptRatio = statistics.closureKeptRatio
     closureAssumed = !statistics.rotaryIsKnown
     heads = statistics.heads
     emptyHeads = statistics.emptyHeads
+    emptyHeadsRatio = Double(statistics.emptyHeads) / Double(statistics.heads)
     keptCounts = Dictionary(
       uniqueKeysWithValues: statistics.keptCounts.map { (String($0.key), $0.value) })
     layerKept = subject.profile.layers.map(\.kept)
@@ -141,6 +145,8 @@ struct ScoresReport: Encodable {
   var thresholdRatio: Nullable<Double>
   var keptBelowThreshold: Nullable<Int>
   var prunedAboveThreshold: Nullable<Int>
+  /// Infinite scores, which stand in no bin.
+  var infinite: Nullable<Int>
   var histogram: [Bin]
 
   init(_ scores: ImportanceScores, _ found: ScoreDistribution?) {
@@ -152,6 +158,7 @@ struct ScoresReport: Encodable {
     thresholdRatio = Nullable(found?.ratio)
     keptBelowThreshold = Nullable(found?.keptBelow)
     prunedAboveThreshold = Nullable(found?.prunedAbove)
+    infinite = Nullable(found?.infinite)
     histogram = (found?.bins ?? []).map {
       Bin(lower: $0.lower, upper: $0.upper, kept: $0.kept, pruned: $0.pruned)
     }

@@ -40,6 +40,7 @@ enum InspectSource {
     var mask = InspectedMask(document: input.document, file: input.file, notes: input.notes)
     if let checkpoint {
       mask.facts = CheckpointFacts(of: checkpoint)
+      mask.facts.modelName = checkpoint.modelName
       if let plan = try? PruningPlan(
         source: checkpoint, mask: input.document.mask, layout: .rows)
       {

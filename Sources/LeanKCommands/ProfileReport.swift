@@ -12,16 +12,22 @@ struct ProfileReport: Encodable {
 
   struct Layer: Encodable {
     var layer: Int
+    var channels: Int
     var kept: Int
+    var keptRatio: Double
     var closureKept: Int
     var emptyHeads: Int
     var counts: [Int]
     var closureCounts: [Int]
+    /// Heads that keep channel c, by channel.
+    var channelHeads: [Int]
   }
 
   struct Frequency: Encodable {
     var rotaryWidth: Int
     var layers: Int
+    var kept: [Int]
+    var channels: [Int]
     var keptShare: [Double]
   }
 
@@ -49,11 +55,14 @@ struct ProfileReport: Encodable {
       empty: classes.empty, narrow: classes.narrow, wide: classes.wide, full: classes.full)
     layers = profile.layers.map {
       Layer(
-        layer: $0.index, kept: $0.kept, closureKept: $0.closureKept, emptyHeads: $0.emptyHeads,
-        counts: $0.counts, closureCounts: $0.closureCounts)
+        layer: $0.index, channels: $0.geometry.channels, kept: $0.kept, keptRatio: $0.share.ratio,
+        closureKept: $0.closureKept, emptyHeads: $0.emptyHeads, counts: $0.counts,
+        closureCounts: $0.closureCounts, channelHeads: $0.channelHeads)
     }
     frequencies = profile.frequencies.map {
-      Frequency(rotaryWidth: $0.rotaryWidth, layers: $0.layers, keptShare: $0.shares.map(\.ratio))
+      Frequency(
+        rotaryWidth: $0.rotaryWidth, layers: $0.layers, kept: $0.shares.map(\.kept),
+        channels: $0.shares.map(\.channels), keptShare: $0.shares.map(\.ratio))
     }
     frequencyQuarters = profile.quarters.map(\.ratio)
     unrotatedChannels = profile.unrotated.channels
@@ -63,90 +72,5 @@ struct ProfileReport: Encodable {
       layerKept: uniform.layerKept, layerClosureKept: uniform.layerClosureKept,
       modelKept: Nullable(uniform.modelKept), modelClosureKept: Nullable(uniform.modelClosureKept),
       uniformLayers: uniform.uniformLayers, closureUniformLayers: uniform.closureUniformLayers)
-  }
-}
-
-/// `cache`: bytes of K and V.
-struct CacheReport: Encodable {
-  struct Bytes: Encodable {
-    var keys: Int
-    var values: Int
-
-    init(_ bytes: CacheBytes) {
-      keys = bytes.keys
-      values = bytes.values
-    }
-  }
-
-  struct PerToken: Encodable {
-    var dense: Bytes
-    var `static`: Bytes
-    var windowedMiddle: Bytes
-  }
-
-  struct Window: Encodable {
-    var sink: Int
-    var recent: Int
-    var accumulate: Int
-  }
-
-  struct Context: Encodable {
-    var tokens: Int
-    var dense: Bytes
-    var `static`: Bytes
-    var windowed: Bytes
-  }
-
-  var elementBytes: Int
-  var perToken: PerToken
-  var window: Window
-  var contexts: [Context]
-
-  init(_ subject: ReportSubject) {
-    let cost = subject.cost
-    elementBytes = cost.elementBytes
-    perToken = PerToken(
-      dense: Bytes(cost.densePerToken), static: Bytes(cost.staticPerToken),
-      windowedMiddle: Bytes(cost.middlePerToken))
-    window = Window(
-      sink: subject.window.sink, recent: subject.window.recent,
-      accumulate: subject.window.accumulate)
-    contexts = subject.contexts.map {
-      Context(
-        tokens: $0, dense: Bytes(cost.dense(context: $0)),
-        static: Bytes(cost.static(context: $0)),
-        windowed: Bytes(cost.windowed(context: $0, window: subject.window)))
-    }
-  }
-}
-
-/// What `inspect --layer --json` prints: the channels of each head.
-struct ChannelReport: Encodable {
-  struct Head: Encodable {
-    var head: Int
-    var kept: [Int]
-    var closure: [Int]
-    var scores: Nullable<[Float]>
-  }
-
-  var layer: Int
-  var heads: [Head]
-
-  /// `layer` and `head` have to exist.
-  init(_ subject: ReportSubject, layer: Int, head: Int?) {
-    let layers = subject.document.mask.layers
-    let mask = layers[layer]
-    let closure = mask.closure
-    let first = layers[..<layer].reduce(0) { $0 + $1.geometry.channels }
-    let width = mask.geometry.headDim
-    self.layer = layer
-    heads = (head.map { $0...$0 } ?? 0...mask.heads.count - 1).map { index in
-      Head(
-        head: index, kept: mask.heads[index].channels, closure: closure[index].channels,
-        scores: Nullable(
-          subject.document.scores.map { scores in
-            (0..<width).map { scores[first + index * width + $0] }
-          }))
-    }
   }
 }

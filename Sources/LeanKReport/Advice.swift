@@ -78,14 +78,13 @@ private struct Adviser {
   }
 
   private var pairClosure: Advice? {
-    guard !statistics.isPairClosed else { return nil }
+    guard !statistics.isPairClosed, !subject.facts.hasQueryKeyNorm else { return nil }
     return Advice(
       topic: .pairClosure, severity: .warning,
       text:
-        "not pair-closed: layout rows keeps \(percent(statistics.closureKept)) of the K rows where "
-        + "the cache keeps \(percent(statistics.channelsKept)), "
-        + "\(Formatting.count(statistics.closureKept - statistics.channelsKept)) rows more for their "
-        + "rotary partners",
+        "not pair-closed: layout rows keeps \(percent(statistics.closureKept)) of K, the cache "
+        + "\(percent(statistics.channelsKept)): "
+        + "\(counted(statistics.closureKept - statistics.channelsKept, "row")) more",
       numbers: [
         "closure_kept_ratio": statistics.closureKeptRatio, "kept_ratio": statistics.keptRatio,
         "additional_rows": Double(statistics.closureKept - statistics.channelsKept),
@@ -93,7 +92,8 @@ private struct Adviser {
   }
 
   private var windowedMask: Advice? {
-    guard let window = subject.document.deployment?.window else { return nil }
+    guard let window = subject.document.deployment?.window, !subject.facts.hasQueryKeyNorm
+    else { return nil }
     return Advice(
       topic: .windowedMask, severity: .warning,
       text:
@@ -117,7 +117,8 @@ private struct Adviser {
     return Advice(
       topic: .alignment, severity: .warning,
       text:
-        "alignment to \(alignment.unit) is not met by \(misses) of \(statistics.heads) heads, first "
+        "alignment to \(alignment.unit) is not met by \(Formatting.count(misses)) of "
+        + "\(counted(statistics.heads, "head")), first "
         + "by layer \(first.layer) head \(first.head), which keeps \(first.count): kernels that need "
         + "whole blocks refuse it or pad it",
       numbers: [
@@ -145,7 +146,8 @@ private struct Adviser {
     return Advice(
       topic: .countGroups, severity: .warning,
       text:
-        "\(counted(layers, "layer")) mix more than \(Advice.kernelGroups) kept counts, up to \(most): "
+        "\(counted(layers, "layer")) \(layers == 1 ? "mixes" : "mix") more than "
+        + "\(Advice.kernelGroups) kept counts, up to \(most): "
         + "LeanK's own decode kernel takes \(Advice.kernelGroups) groups a layer, a coarser alignment "
         + "makes fewer",
       numbers: [
@@ -158,8 +160,7 @@ private struct Adviser {
     return Advice(
       topic: .rotaryAssumed, severity: .warning,
       text:
-        "imported without a model: closure and frequencies assume half pairs over the whole head; "
-        + "leank import --model records the real ones",
+        "no model recorded: half pairs over whole heads are assumed; --model gives the real ones",
       numbers: [
         "layers": Double(subject.document.mask.layers.count { $0.geometry.attention == nil })
       ])
@@ -201,11 +202,23 @@ private struct Adviser {
       text:
         "layout cache leaves the weights alone and keeps \(percent(statistics.channelsKept)) of K, or "
         + "\(Formatting.percent(Double(middle.total) / Double(max(1, dense.total)))) of K and V of middle "
-        + "tokens when windowed: it needs leank, or LeanK's own runtime through leank export to .pth",
+        + "tokens when windowed: it needs leank, or LeanK's own runtime through leank export to .pth, "
+        + "round_to \(roundTo)",
       numbers: [
-        "kept_ratio": statistics.keptRatio,
+        "kept_ratio": statistics.keptRatio, "round_to": Double(roundTo),
         "middle_kv_ratio": Double(middle.total) / Double(max(1, dense.total)),
       ])
+  }
+
+  /// The setting of LeanK's own runtime that knows every kept count: it leaves heads of other counts
+  /// without weights, and takes multiples of 32 unless told.
+  private var roundTo: Int {
+    let unit = statistics.keptCounts.keys.reduce(0) { unit, count in
+      var (a, b) = (unit, count)
+      while b != 0 { (a, b) = (b, a % b) }
+      return a
+    }
+    return unit.isMultiple(of: 32) ? 32 : unit
   }
 
   private var layoutZeroed: Advice? {
@@ -221,12 +234,16 @@ private struct Adviser {
   private var uniformWidths: Advice? {
     guard uniform.uniformLayers < statistics.layers else { return nil }
     let model = uniform.modelKept.map { ", one for the whole model \(percent($0))" } ?? ""
+    let rows =
+      subject.facts.hasQueryKeyNorm
+      ? ""
+      : "; of the rows \(percent(uniform.layerClosureKept)) in place of "
+        + percent(statistics.closureKept)
     return Advice(
       topic: .uniformWidths, severity: .note,
       text:
         "one width a layer would keep \(percent(uniform.layerKept)) of K in the cache in place of "
-        + "\(percent(statistics.channelsKept))\(model); of the rows "
-        + "\(percent(uniform.layerClosureKept)) in place of \(percent(statistics.closureKept))",
+        + "\(percent(statistics.channelsKept))\(model)\(rows)",
       numbers: [
         "layer_kept_ratio": share(uniform.layerKept),
         "layer_closure_kept_ratio": share(uniform.layerClosureKept),
@@ -238,13 +255,16 @@ private struct Adviser {
     guard statistics.emptyHeads > 0 else { return nil }
     let saved = subject.cost.densePerToken.values - subject.cost.middlePerToken.values
     let wholeLayers = subject.profile.layers.count { $0.kept == 0 }
-    let layers = wholeLayers > 0 ? " (\(counted(wholeLayers, "layer")) keep nothing at all)" : ""
+    let layers =
+      wholeLayers > 0
+      ? " (\(counted(wholeLayers, "layer")) \(wholeLayers == 1 ? "keeps" : "keep") nothing at all)"
+      : ""
     return Advice(
       topic: .emptyHeads, severity: .note,
       text:
-        "\(statistics.emptyHeads) of \(statistics.heads) heads are empty\(layers): in static mode they "
-        + "score 0 on every key and return the mean of V; in windowed mode their middle tokens are "
-        + "absent, which drops \(Formatting.bytes(saved)) of V a token",
+        "\(Formatting.count(statistics.emptyHeads)) of \(counted(statistics.heads, "head")) "
+        + "empty\(layers): in static mode such a head scores 0 on every key and returns the mean of "
+        + "V; in windowed mode it has no middle tokens, \(Formatting.bytes(saved)) of V a token less",
       numbers: [
         "empty_heads": Double(statistics.emptyHeads), "heads": Double(statistics.heads),
         "empty_layers": Double(wholeLayers), "v_bytes_per_token": Double(saved),

@@ -9,13 +9,17 @@ struct ChartFigure {
   let maximum: Double
   private(set) var content = ""
 
-  /// Draws the frame: lines at a few round values, and names of axes.
+  /// Widest bar, which a chart of one column would otherwise fill.
+  private static let widestBar = 72.0
+
+  /// Draws the frame: lines at a few round values, and names of axes. Where values are counts,
+  /// the lines stand at whole numbers.
   init(
-    columns: Int, maximum: Double, xName: String, xLabels: [(column: Double, text: String)],
-    yLabel: (Double) -> String
+    columns: Int, maximum: Double, areCounts: Bool = false, xName: String,
+    xLabels: [(column: Double, text: String)], yLabel: (Double) -> String
   ) {
     self.columns = columns
-    let ticks = Self.ticks(to: maximum)
+    let ticks = Self.ticks(to: maximum, areWhole: areCounts)
     self.maximum = max(maximum, ticks.last ?? maximum, .leastNormalMagnitude)
     let plot = Self.plot
     for tick in ticks {
@@ -26,12 +30,21 @@ struct ChartFigure {
       content += " y=\"\(Markup.number(self.y(tick) + 4))\">\(yLabel(tick))</text>"
     }
     for label in xLabels {
-      content += "<text class=\"mid\" x=\"\(Markup.number(x(label.column)))\""
+      // A letter is at most 9 wide, half of it on either side of the middle.
+      let last = Self.width - 4.5 * Double(label.text.count)
+      content += "<text class=\"mid\" x=\"\(Markup.number(min(x(label.column), last)))\""
       content +=
         " y=\"\(Markup.number(plot.y + plot.height + 17))\">\(Markup.text(label.text))</text>"
     }
     content += "<text class=\"name mid\" x=\"\(Markup.number(plot.x + plot.width / 2))\""
     content += " y=\"\(Markup.number(plot.y + plot.height + 38))\">\(Markup.text(xName))</text>"
+  }
+
+  /// Columns between two labels of `columns` numbered ones, so that neighbours do not touch.
+  static func labelStep(_ columns: Int) -> Int {
+    var step = 1
+    while columns > step * (columns > 100 ? 10 : 16) { step *= 2 }
+    return step
   }
 
   /// Middle of a column, counted from 0.
@@ -46,7 +59,7 @@ struct ChartFigure {
   /// A bar in each column from `base` to `base + values`, of a style class.
   mutating func addBars(_ values: [Double], over base: [Double]? = nil, style: String) {
     let slot = Self.plot.width / Double(max(1, columns))
-    let bar = slot > 4 ? slot - min(3, slot * 0.25) : slot
+    let bar = min(Self.widestBar, slot > 4 ? slot - min(3, slot * 0.25) : slot)
     content += "<g class=\"bar \(style)\">"
     for (column, value) in values.enumerated() where value > 0 {
       let bottom = base?[column] ?? 0
@@ -84,13 +97,14 @@ struct ChartFigure {
     content += " y=\"\(Markup.number(plot.y + 11))\">\(Markup.text(name))</text>"
   }
 
-  /// Four to seven round values from 0 to at least `maximum`.
-  private static func ticks(to maximum: Double) -> [Double] {
+  /// Round values from 0 to at least `maximum`, seven at most.
+  private static func ticks(to maximum: Double, areWhole: Bool) -> [Double] {
     guard maximum > 0, maximum.isFinite else { return [0, 1] }
     var unit = 1.0
     while unit * 10 <= maximum { unit *= 10 }
     while unit > maximum { unit /= 10 }
-    let step = [0.2, 0.5, 1, 2].map { $0 * unit }.first { maximum / $0 <= 6 } ?? 2 * unit
+    let steps = [0.2, 0.5, 1, 2].map { $0 * unit }.filter { !areWhole || $0 >= 1 }
+    let step = steps.first { maximum / $0 <= 6 } ?? 2 * unit
     let count = Int((maximum / step).rounded(.up))
     return (0...max(1, count)).map { Double($0) * step }
   }

@@ -25,6 +25,7 @@ public struct ComparisonText: Sendable {
         + comparison.geometryMismatch.prefix(8).map { "  " + $0 }
         + (comparison.geometryMismatch.count > 8
           ? ["  ... \(comparison.geometryMismatch.count - 8) more layers"] : [])
+        + ["different"]
     }
     let overall = comparison.overall
     lines.append(
@@ -37,14 +38,12 @@ public struct ComparisonText: Sendable {
             + "only, \(Formatting.count(overall.onlySecond)) by B only"))
     if !overall.isEqual { lines += details }
     for change in comparison.records {
-      lines.append(
-        Formatting.row(change.name, "\(escaped(change.first)) -> \(escaped(change.second))"))
+      lines += Formatting.rows(
+        change.name, "\(escaped(change.first)) -> \(escaped(change.second))")
     }
     for remark in comparison.remarks {
-      lines.append(
-        Formatting.row(
-          "remark", "\(escaped(remark.name)): \(escaped(remark.first)) -> \(escaped(remark.second))"
-        ))
+      lines += Formatting.rows(
+        "remark", "\(escaped(remark.name)): \(escaped(remark.first)) -> \(escaped(remark.second))")
     }
     return lines + [comparison.isEqual ? "equal" : "different"]
   }
@@ -56,19 +55,18 @@ public struct ComparisonText: Sendable {
       lines.append(
         Formatting.row(
           "layers",
-          (layers.count <= 96 ? Formatting.sparkline(layers.map(\.jaccard)) + "  " : "")
-            + "\(layers.count { !$0.isEqual }) of \(layers.count) differ, least alike \(worst) ("
+          Formatting.sparkline(layers.map(\.jaccard), limit: 40)
+            + "  \(layers.count { !$0.isEqual }) of \(layers.count) differ, least alike \(worst) ("
             + Formatting.percent(layers[worst].jaccard) + ")"))
     }
     if !comparison.frequencies.isEmpty {
-      let quarters = comparison.frequencies.enumerated().reduce(
-        into: [Agreement](repeating: Agreement(), count: 4)
-      ) { $0[$1.offset * 4 / comparison.frequencies.count] += $1.element }
       lines.append(
         Formatting.row(
           "frequency",
-          quarters.map { Formatting.percent($0.jaccard, digits: 1) }.joined(separator: ", ")
-            + " by quarter, fast to slow"))
+          Formatting.sparkline(comparison.frequencies.map(\.jaccard), limit: 32)
+            + "  fast to slow, by quarter "
+            + comparison.quarters.map { Formatting.fixed($0.jaccard * 100, digits: 1) }
+            .joined(separator: " / ") + " %"))
     }
     lines.append(
       Formatting.row("heads", "\(comparison.heads.count) of \(comparison.headCount) differ"))

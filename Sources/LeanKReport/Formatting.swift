@@ -32,20 +32,22 @@ public enum Formatting {
   /// `0.1234`
   public static func decimal(_ value: Double) -> String { fixed(value, digits: 4) }
 
-  /// `1.2e-05`: two significant digits.
-  public static func scientific(_ value: Double) -> String {
+  /// `1.2e-05`, `0.5422`: at most `digits` significant digits, as printf's `%g` writes them.
+  public static func scientific(_ value: Double, digits: Int = 2) -> String {
     guard value.isFinite, value != 0 else { return value == 0 ? "0" : "\(value)" }
     var mantissa = abs(value)
     var exponent = 0
     while mantissa >= 10 { (mantissa, exponent) = (mantissa / 10, exponent + 1) }
     while mantissa < 1 { (mantissa, exponent) = (mantissa * 10, exponent - 1) }
-    if (mantissa * 10).rounded() >= 100 { (mantissa, exponent) = (mantissa / 10, exponent + 1) }
+    if trimmed(fixed(mantissa, digits: digits - 1)) == "10" {
+      (mantissa, exponent) = (1, exponent + 1)
+    }
     let sign = value < 0 ? "-" : ""
-    if (-4..<2).contains(exponent) {
-      return sign + trimmed(fixed(abs(value), digits: max(0, 1 - exponent)))
+    if (-4..<digits).contains(exponent) {
+      return sign + trimmed(fixed(abs(value), digits: max(0, digits - 1 - exponent)))
     }
     let power = String(exponent.magnitude)
-    return sign + trimmed(fixed(mantissa, digits: 1)) + (exponent < 0 ? "e-" : "e+")
+    return sign + trimmed(fixed(mantissa, digits: digits - 1)) + (exponent < 0 ? "e-" : "e+")
       + (power.count < 2 ? "0" : "") + power
   }
 
@@ -80,6 +82,14 @@ public enum Formatting {
     padded(label, to: 12) + value
   }
 
+  /// The rows of a label whose value may need more than one line.
+  public static func rows(_ label: String, _ value: String) -> [String] {
+    wrapped(value, width: valueWidth).enumerated().map { row($0 == 0 ? label : "", $1) }
+  }
+
+  /// Columns of a value beside its label.
+  static let valueWidth = 90
+
   /// `text` with spaces after it, or before it, up to `width` characters.
   public static func padded(_ text: String, to width: Int, onTheLeft: Bool = false) -> String {
     let spaces = String(repeating: " ", count: max(0, width - text.count))
@@ -109,12 +119,16 @@ public enum Formatting {
     return padded(String(repeating: "█", count: eighths / 8) + partial, to: width)
   }
 
-  /// One character a share in 0...1, from `▁` to `█`; a share of 0 is `·`.
-  public static func sparkline(_ shares: [Double]) -> String {
+  /// One character a share in 0...1, from `▁` to `█`; a share of 0 is `·`. Beyond `limit` characters
+  /// each stands for the mean of equally many neighbours.
+  public static func sparkline(_ shares: [Double], limit: Int = .max) -> String {
     let levels = Array("▁▂▃▄▅▆▇█")
+    let step = (shares.count - 1) / limit + 1
     return String(
-      shares.map { share in
-        share > 0 ? levels[min(7, Int(min(1, share) * 8))] : "·"
+      stride(from: 0, to: shares.count, by: step).map { first in
+        let part = shares[first..<min(shares.count, first + step)]
+        let share = part.reduce(0, +) / Double(part.count)
+        return share > 0 ? levels[min(7, Int(min(1, share) * 8))] : "·"
       })
   }
 }

@@ -12,14 +12,14 @@ public struct HTMLReport: Sendable {
 
   public var text: String {
     let figures = ReportFigures(subject: subject).all
-    let name = Markup.text(subject.modelName ?? subject.title)
+    let name = Markup.text(subject.heading)
     var html = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>"
     html += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>"
     html += "<meta name=\"color-scheme\" content=\"light dark\"/>"
     html += "<title>\(name): K channel mask</title>"
     html += "<style>\(Palette.css(for: ":root"))\n\(ReportAssets.style)</style></head><body>"
     html +=
-      "<header><h1>\(name)</h1><p>\(Markup.text(geometryText(subject.document.mask)))</p><nav>"
+      "<header><h1>\(name)</h1><p>\(Markup.text(subject.subheading))</p><nav>"
     for figure in figures {
       html += "<a href=\"#\(figure.id)\">\(Markup.text(figure.title))</a>"
     }
@@ -41,7 +41,12 @@ public struct HTMLReport: Sendable {
       .map { "asked for \(Formatting.percent($0))" }
     let context = subject.contexts.last ?? 0
     let whole = subject.cost.dense(context: context)
-    let windowed = subject.cost.windowed(context: context, window: subject.window)
+    let used: (mode: String, bytes: CacheBytes) =
+      if let window = subject.document.deployment?.window {
+        ("windowed", subject.cost.windowed(context: context, window: window))
+      } else {
+        ("static", subject.cost.static(context: context))
+      }
     let cards: [(String, String, String)] = [
       (
         "Pruned K channels", Formatting.percent(statistics.prunedRatio),
@@ -50,21 +55,24 @@ public struct HTMLReport: Sendable {
       ),
       (
         "K rows after pair closure", Formatting.percent(statistics.closureKeptRatio),
-        statistics.isPairClosed
-          ? "pair-closed: no row stays for a partner" : "what layout rows keeps"
+        subject.facts.hasQueryKeyNorm
+          ? "keys are normed: layout rows is ruled out"
+          : statistics.isPairClosed
+            ? "pair-closed: no row stays for a partner" : "what layout rows keeps"
       ),
       (
-        "Empty heads", "\(statistics.emptyHeads) of \(statistics.heads)",
+        "Empty heads",
+        "\(Formatting.count(statistics.emptyHeads)) of \(Formatting.count(statistics.heads))",
         Formatting.percent(Double(statistics.emptyHeads) / Double(statistics.heads))
       ),
       (
-        "K cache a token", Formatting.bytes(pruned.keys),
-        "of \(Formatting.bytes(dense.keys)); V \(Formatting.bytes(dense.values))"
+        "K cache a token", Markup.bytes(pruned.keys),
+        "of \(Markup.bytes(dense.keys)); V \(Markup.bytes(dense.values))"
       ),
       (
         "K and V at \(Formatting.count(context))",
-        Formatting.percent(Double(windowed.total) / Double(max(1, whole.total)), digits: 1),
-        "windowed, \(Formatting.bytes(windowed.total)) of \(Formatting.bytes(whole.total))"
+        Formatting.percent(Double(used.bytes.total) / Double(max(1, whole.total)), digits: 1),
+        "\(used.mode), \(Markup.bytes(used.bytes.total)) of \(Markup.bytes(whole.total))"
       ),
     ]
     return "<dl class=\"cards\">"
@@ -104,7 +112,7 @@ public struct HTMLReport: Sendable {
 
   private var facts: String {
     let document = subject.document
-    var rows: [(String, String)] = [("name", subject.title)]
+    var rows: [(String, String)] = [("name", subject.fileName)]
     if let bytes = subject.fileBytes { rows.append(("size", Formatting.count(bytes) + " bytes")) }
     if let id = subject.contentID { rows.append(("content id", id)) }
     rows.append(("alignment", alignmentText(document.alignment)))

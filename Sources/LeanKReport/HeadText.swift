@@ -46,68 +46,46 @@ public struct HeadText: Sendable {
   }
 
   private func headLines(_ head: Int) -> [String] {
-    let set = mask.heads[head]
-    let closure = mask.closure[head]
-    let added = ChannelSet(width: set.width, channels: closure.channels.filter { !set[$0] })
+    guard let found = HeadProfile(of: subject.document, layer: layer, head: head) else { return [] }
+    let set = found.kept
     var lines = [
       "layer \(layer) head \(head): keeps \(set.count) of \(set.width) channels, "
         + "\(Formatting.percent(Double(set.count) / Double(set.width)))",
-      Formatting.row("kept", ranges(set)),
+      Formatting.row("kept", ranges(set.channels)),
       Formatting.row(
         "rows",
-        added.isEmpty
-          ? "the same: every kept channel has its partner"
-          : "\(closure.count): also \(ranges(added)), for their rotary partners"),
+        found.added.isEmpty
+          ? (set.isEmpty ? "nothing" : "the same: every kept channel has its partner")
+          : "\(found.closure.count): also \(ranges(found.added)), for their rotary partners"),
       Formatting.row("strip", strip(set)),
     ]
-    let rotary = mask.geometry.rotaryOrAssumed
-    if rotary.width > 0 {
-      var quarters = [KeptShare](repeating: KeptShare(), count: 4)
-      for channel in 0..<rotary.width {
-        guard let index = rotary.frequencyIndex(of: channel) else { continue }
-        quarters[index * 8 / rotary.width] += KeptShare(kept: set[channel] ? 1 : 0, channels: 1)
-      }
+    if !found.quarters.isEmpty {
       lines.append(
         Formatting.row(
           "frequency",
-          quarters.map { "\($0.kept) of \($0.channels)" }.joined(separator: ", ")
+          found.quarters.map { "\($0.kept) of \($0.channels)" }.joined(separator: ", ")
             + " by quarter, fast to slow"))
     }
-    return lines + scoreLines(head)
+    return lines + scoreLines(found)
   }
 
-  private func scoreLines(_ head: Int) -> [String] {
-    guard let scores = subject.document.scores else { return [] }
-    let before = subject.document.mask.layers[..<layer].reduce(0) { $0 + $1.geometry.channels }
-    let first = before + head * mask.geometry.headDim
-    let set = mask.heads[head]
-    let ranked = (0..<set.width).map { (channel: $0, score: scores[first + $0]) }
-      .sorted { ($1.score, $0.channel) < ($0.score, $1.channel) }
-    func text(_ items: some Collection<(channel: Int, score: Float)>) -> String {
-      items.map { "\($0.channel) \(Formatting.short(Double($0.score), digits: 4))" }
+  private func scoreLines(_ head: HeadProfile) -> [String] {
+    func text(_ items: some Collection<HeadProfile.Scored>) -> String {
+      items.map { "\($0.channel) (\(Formatting.scientific(Double($0.score), digits: 4)))" }
         .joined(separator: ", ")
     }
-    var lines = [Formatting.row("highest", text(ranked.prefix(8)))]
-    if let lowest = ranked.last(where: { set[$0.channel] }) {
-      lines.append(Formatting.row("lowest kept", text([lowest])))
+    var lines: [String] = []
+    if !head.ranked.isEmpty {
+      lines.append(Formatting.row("highest", text(head.ranked.prefix(8))))
     }
-    if let highest = ranked.first(where: { !set[$0.channel] }) {
-      lines.append(Formatting.row("best pruned", text([highest])))
-    }
+    if let lowest = head.lowestKept { lines.append(Formatting.row("lowest kept", text([lowest]))) }
+    if let best = head.highestPruned { lines.append(Formatting.row("best pruned", text([best]))) }
     return lines
   }
 
   /// `0-3, 17, 64-127`
-  private func ranges(_ set: ChannelSet) -> String {
-    var result: [String] = []
-    var rest = set.channels[...]
-    while let first = rest.first {
-      var last = first
-      rest = rest.dropFirst()
-      while let next = rest.first, next == last + 1 { (last, rest) = (next, rest.dropFirst()) }
-      result.append(first == last ? "\(first)" : "\(first)-\(last)")
-    }
-    return result.isEmpty ? "nothing" : result.joined(separator: ", ")
+  private func ranges(_ channels: [Int]) -> String {
+    channels.isEmpty ? "nothing" : NumberRuns(channels).texts.joined(separator: ", ")
   }
 
   private func stripStep(_ width: Int) -> Int { max(1, (width + 127) / 128) }

@@ -59,6 +59,13 @@ struct HeatmapFigure {
     self.shares = means
   }
 
+  /// What a cell stands for where it is not one of each.
+  var mergedNote: String {
+    guard merged != (1, 1) else { return "" }
+    return " A cell is the mean of \(counted(merged.rows, rowName)) by "
+      + "\(counted(merged.columns, columnName)): leank inspect --json has each."
+  }
+
   var width: Double { Self.left + Double(columns) * cell.width + 8 }
   var height: Double { Self.top + Double(rows) * cell.height + 8 }
 
@@ -132,19 +139,19 @@ struct HeatmapFigure {
     return markup + "</g>"
   }
 
-  /// Numbers of rows and columns, at most one every 16 and every 44 units.
+  /// Numbers of rows and columns, at most one every 14 and every 34 units.
   private var ticks: String {
-    func step(_ size: Double, apart: Double, merged: Int) -> Int {
+    func step(_ size: Double, apart: Double) -> Int {
       [1, 2, 4, 8, 16, 32, 64, 128, 256, 512].first { Double($0) * size >= apart } ?? 1024
     }
     var markup = ""
-    let rowStep = step(cell.height, apart: 14, merged: merged.rows)
+    let rowStep = step(cell.height, apart: 14)
     for row in stride(from: 0, to: rows, by: rowStep) {
       let y = Markup.number(Self.top + (Double(row) + 0.5) * cell.height + 4)
       markup += "<text class=\"end\" x=\"\(Markup.number(Self.left - 6))\" y=\"\(y)\">"
       markup += "\(row * merged.rows)</text>"
     }
-    let columnStep = split > 0 ? split : step(cell.width, apart: 26, merged: merged.columns)
+    let columnStep = split > 0 ? split : step(cell.width, apart: 34)
     let head = split > 0
     for column in stride(from: 0, to: columns, by: columnStep) {
       let x = Self.left + (Double(column) + (head ? Double(split) / 2 : 0.5)) * cell.width

@@ -19,7 +19,8 @@ public struct HeatmapSVG: Sendable {
     let second = first + heads.height + 46
     let height = second + channels.height + 40
     let statistics = subject.profile.statistics
-    let name = Markup.text(subject.modelName ?? subject.title, limit: 120)
+    // Letters of 15 units are about 8 wide.
+    let name = Markup.text(subject.heading, limit: Int((width - 2 * margin) / 8))
 
     var svg = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
     svg += "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" class=\"leank\""
@@ -31,7 +32,8 @@ public struct HeatmapSVG: Sendable {
     svg += "<g transform=\"translate(\(Markup.number(margin)) 0)\">"
     svg += "<text class=\"name\" y=\"24\" style=\"font-size:15px\">\(name)</text>"
     svg += "<text y=\"43\">keeps \(Formatting.percent(statistics.keptRatio)) of K channels; "
-    svg += "\(statistics.emptyHeads) of \(statistics.heads) heads empty</text>"
+    svg += "\(Formatting.count(statistics.emptyHeads)) of "
+    svg += "\(Formatting.count(statistics.heads)) heads empty</text>"
     svg += "<g transform=\"translate(0 52)\">"
     svg += HeatmapFigure.legend(.kept, from: "few", to: "all") + "</g>"
     svg += panel(heads, title: "", at: first, figures.headText)

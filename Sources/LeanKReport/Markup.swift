@@ -39,6 +39,11 @@ enum Markup {
     return result + "\""
   }
 
+  /// A size whose number and unit stay on one line.
+  static func bytes(_ value: Int) -> String {
+    Formatting.bytes(value).replacing(" ", with: "\u{A0}")
+  }
+
   /// A coordinate: at most two decimals.
   static func number(_ value: Double) -> String { Formatting.short(value, digits: 2) }
 }

@@ -56,6 +56,16 @@ public struct MaskComparison: Sendable {
     geometryMismatch.isEmpty && overall.isEqual && records.isEmpty
   }
 
+  /// By quarter of the frequencies, fastest first; empty where `frequencies` is.
+  public var quarters: [Agreement] {
+    guard !frequencies.isEmpty else { return [] }
+    var result = [Agreement](repeating: Agreement(), count: 4)
+    for (index, agreement) in frequencies.enumerated() {
+      result[index * 4 / frequencies.count] += agreement
+    }
+    return result
+  }
+
   public init(_ first: MaskDocument, _ second: MaskDocument) {
     geometryMismatch = Self.mismatch(first.mask, second.mask)
     headCount = first.mask.layers.reduce(0) { $0 + $1.heads.count }

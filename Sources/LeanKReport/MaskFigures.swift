@@ -2,6 +2,9 @@ import LeanKMask
 
 /// The heatmaps of a mask, for the SVG file and for the report.
 struct MaskFigures {
+  /// Units that the cells of a row may take together: what the page has room for.
+  private static let width = 906.0
+
   let profile: MaskProfile
 
   /// Layers by KV heads: kept share.
@@ -27,13 +30,14 @@ struct MaskFigures {
     }
     return HeatmapFigure(
       rowName: "layer", columnName: "channel", rows: profile.layers.count, columns: columns,
-      shares: shares, cell: cell(columns: columns, widest: 6))
+      shares: shares, cell: cell(columns: columns, widest: 14))
   }
 
   private func cell(columns: Int, widest: Double) -> (width: Double, height: Double) {
     let rows = profile.layers.count
     let height = rows <= 48 ? 14.0 : rows <= 128 ? 8 : 3
-    return (max(1, min(widest, (768 / Double(max(1, columns))).rounded(.down))), height)
+    let width = (Self.width / Double(max(1, columns))).rounded(.down)
+    return (max(1, min(widest, width)), height)
   }
 
   func headText(row: Int, column: Int) -> String {

@@ -67,7 +67,7 @@ enum Palette {
 
   private static let light = Theme(
     page: "#f6f7f9", card: "#ffffff", ink: "#17202a", muted: "#586574", line: "#d9dee5",
-    accent: "#1f6fb2", second: "#c2621b", third: "#7a8794", zero: "#f3ddd3",
+    accent: "#1f6fb2", second: "#b35412", third: "#7a8794", zero: "#f3ddd3",
     kept: ramp([0xDCEBF7, 0x8FC1E3, 0x3787C0, 0x0B4F8A, 0x06264D]),
     score: ramp([0xF1EDF7, 0xC9B8E0, 0x9673C4, 0x653AA0, 0x31125F]))
 

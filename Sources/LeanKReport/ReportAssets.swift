@@ -26,6 +26,7 @@ enum ReportAssets {
     svg:focus-visible,a:focus-visible,summary:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
     .cursor{fill:none;stroke:var(--second);stroke-width:2;pointer-events:none}
     output{display:block;min-height:1.5em;margin-top:8px;font-size:14px;font-variant-numeric:tabular-nums;overflow-wrap:anywhere;color:var(--ink)}
+    .hint{color:var(--muted)}
     .legend{display:flex;flex-wrap:wrap;gap:2px 16px;font-size:13px}
     .legend i{display:inline-block;width:12px;height:12px;border-radius:2px;margin-right:6px;vertical-align:-1px}
     i.a{background:var(--accent)}i.b{background:var(--second)}i.c{background:var(--third)}
@@ -42,7 +43,8 @@ enum ReportAssets {
     footer{max-width:1180px;margin:0 auto;padding:16px 20px 32px;color:var(--muted);font-size:13px}
     @media(max-width:860px){.grid{grid-template-columns:minmax(0,1fr)}}
     @media(max-width:480px){main,header{padding-left:12px;padding-right:12px}.cards{grid-template-columns:1fr 1fr;gap:8px}
-    .cards dd{font-size:19px}figure,section{padding:12px}.advice li{padding-left:0;text-indent:0}.advice b{display:block}}
+    .cards dd{font-size:19px}figure,section{padding:12px}.advice li{padding-left:0;text-indent:0}.advice b{display:block}
+    .chart svg text{font-size:15px}}
     @media print{figure,section{break-inside:avoid}output,nav{display:none}}
     """
 
@@ -76,7 +78,7 @@ enum ReportAssets {
         const text = describe(d, r, c);
         if (text === null) return;
         row = r; col = c; shown = true;
-        output.textContent = text;
+        output.textContent = text; output.className = '';
         cursor.setAttribute('x', x + c * w); cursor.setAttribute('y', y + r * h);
         cursor.setAttribute('width', w); cursor.setAttribute('height', h);
       }
@@ -95,7 +97,12 @@ enum ReportAssets {
         const move = moves[event.key];
         if (!move) return;
         event.preventDefault();
-        show(Math.min(bottom, Math.max(0, row + move[0])), Math.min(last, Math.max(0, col + move[1])));
+        const r = Math.min(bottom, Math.max(0, row + move[0]));
+        let c = Math.min(last, Math.max(0, col + move[1]));
+        // A row can be shorter than the picture: its last cell then.
+        while (describe(d, r, c) === null) { if (c === 0) return; c -= 1; }
+        show(r, c);
+        cursor.scrollIntoView({ block: 'nearest', inline: 'nearest' });
       });
     }
     """

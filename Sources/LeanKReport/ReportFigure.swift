@@ -39,6 +39,8 @@ struct ReportFigure {
   var isWide = false
   /// Whether it is as tall as two charts beside it.
   var isTall = false
+  /// Whether it is a chart, whose words are drawn larger where the page is narrow.
+  private var isChart = false
   /// Width below which it scrolls instead of shrinking.
   var leastWidth = 320.0
 
@@ -48,7 +50,7 @@ struct ReportFigure {
   ) {
     self.id = id
     self.title = title
-    self.caption = caption
+    self.caption = caption + heatmap.mergedNote
     let width = max(heatmap.width, 300)
     size = (width, heatmap.height + 22)
     let place = "\(Markup.number(HeatmapFigure.left)) \(Markup.number(heatmap.height + 6))"
@@ -61,7 +63,7 @@ struct ReportFigure {
         columns: heatmap.columns)
       self.cells = cells
     }
-    leastWidth = heatmap.columns > 16 ? min(width, 640) : 280
+    leastWidth = heatmap.columns > 16 ? max(min(width, 760), 0.8 * width) : 280
   }
 
   init(
@@ -79,14 +81,16 @@ struct ReportFigure {
       x: plot.x, y: plot.y, width: plot.width, height: plot.height, rows: 1,
       columns: chart.columns)
     cells = .texts(texts)
+    isChart = true
     leastWidth = 300
   }
 
   /// The figure element.
   var html: String {
     let (width, height) = (Markup.number(size.width), Markup.number(size.height))
-    let layout = isWide ? " class=\"wide\"" : isTall ? " class=\"tall\"" : ""
-    var html = "<figure id=\"\(id)\"\(layout)>"
+    let classes = [isWide ? "wide" : isTall ? "tall" : nil, isChart ? "chart" : nil]
+      .compactMap(\.self).joined(separator: " ")
+    var html = "<figure id=\"\(id)\" class=\"\(classes)\">"
     html += "<h2>\(Markup.text(title))</h2><p>\(caption)</p>"
     if !legend.isEmpty {
       html += "<p class=\"legend\">"
@@ -107,7 +111,7 @@ struct ReportFigure {
     html += "</svg></div>"
     if isLive {
       html +=
-        "<output aria-live=\"polite\">Point at a value, or focus the picture and use the arrow keys.</output>"
+        "<output class=\"hint\" aria-live=\"polite\">Point at a value, or focus the picture and use the arrow keys.</output>"
     }
     return html + "</figure>"
   }
@@ -130,7 +134,9 @@ struct ReportFigure {
     case .bits(let bits, let width):
       json += "\"bits\":\"\(bits)\",\"width\":[\(list(width))]"
     case .scores(let scores, let width, let bits):
-      let values = scores.map { $0.isFinite ? Formatting.short(Double($0), digits: 5) : "null" }
+      let values = scores.map {
+        $0.isFinite ? Formatting.scientific(Double($0), digits: 6) : "null"
+      }
       json += "\"scores\":[\(values.joined(separator: ","))],\"width\":[\(list(width))],"
       json += "\"bits\":\"\(bits)\""
     }

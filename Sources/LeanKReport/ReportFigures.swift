@@ -5,12 +5,15 @@ struct ReportFigures {
   let subject: ReportSubject
   /// Channels up to which each is drawn by itself.
   private static let channelLimit = 1 << 17
+  /// Units up to which a picture is readable in half of the page's width.
+  private static let halfWidth = 560.0
 
   var all: [ReportFigure] {
     let heads = headMap
     var charts = [layers, frequencies, headClasses, scores, memory].compactMap(\.self)
     // Two columns, in which a tall picture counts twice: the last one fills a row that is left over.
-    if !(charts.count + (heads.isTall ? 2 : 1)).isMultiple(of: 2) {
+    let before = heads.isWide ? 0 : heads.isTall ? 2 : 1
+    if !(charts.count + before).isMultiple(of: 2) {
       charts[charts.count - 1].isWide = true
     }
     return [heads] + charts + [channelMap, maskMap, scoreMap].compactMap(\.self)
@@ -31,7 +34,8 @@ struct ReportFigures {
       heatmap: MaskFigures(profile: profile).heads,
       cells: .counts(counts, of: profile.layers.map(\.geometry.headDim)),
       legendMarkup: HeatmapFigure.legend(.kept, from: "few", to: "all"))
-    figure.isTall = figure.size.height > 400
+    figure.isWide = figure.size.width > Self.halfWidth
+    figure.isTall = !figure.isWide && figure.size.height > 400
     return figure
   }
 
@@ -42,7 +46,7 @@ struct ReportFigures {
     }
     var figure = ReportFigure(
       id: "channels", title: "Which channels the heads of a layer agree on",
-      caption: "Share of a layer's KV heads that keep a channel.",
+      caption: "Share of a layer's KV heads that keep a channel." + everyChannelNote,
       heatmap: MaskFigures(profile: profile).channels,
       cells: .heads(counts, of: profile.layers.map(\.counts.count)),
       legendMarkup: HeatmapFigure.legend(.kept, from: "few", to: "all"))
@@ -50,14 +54,25 @@ struct ReportFigures {
     return figure
   }
 
+  private var canDrawEveryChannel: Bool {
+    profile.statistics.channels <= Self.channelLimit
+      && profile.layers.count <= HeatmapFigure.limit.rows
+      && profile.layers.allSatisfy { $0.geometry.channels <= HeatmapFigure.limit.columns }
+  }
+
+  private var everyChannelNote: String {
+    canDrawEveryChannel
+      ? ""
+      : " The mask's \(Formatting.count(profile.statistics.channels)) channels are too many to draw "
+        + "one by one: leank inspect --layer lists them."
+  }
+
   /// One row a layer, its heads' channels side by side; nil when they are too many to draw.
   private func everyChannel(
     _ value: (_ index: Int, _ isKept: Bool) -> Double
   ) -> (map: HeatmapFigure, bits: String, widths: [Int])? {
-    guard profile.statistics.channels <= Self.channelLimit else { return nil }
+    guard canDrawEveryChannel else { return nil }
     let columns = profile.layers.map(\.geometry.channels).max() ?? 0
-    guard columns <= HeatmapFigure.limit.columns, profile.layers.count <= HeatmapFigure.limit.rows
-    else { return nil }
     var shares: [Double] = []
     var bits = ""
     var index = 0
@@ -74,11 +89,13 @@ struct ReportFigures {
       bits += String(repeating: "-", count: missing)
     }
     let widths = profile.layers.map(\.geometry.headDim)
+    let split = Set(widths).count == 1 ? widths.first : nil
     var map = HeatmapFigure(
-      rowName: "layer", columnName: "KV head, channel by channel", rows: profile.layers.count,
-      columns: columns, shares: shares,
-      cell: (Double(max(1, min(6, 1040 / columns))), profile.layers.count <= 48 ? 12 : 6))
-    if Set(widths).count == 1, let width = widths.first { map.split = width }
+      rowName: "layer",
+      columnName: split == nil ? "channel, head after head" : "KV head, channel by channel",
+      rows: profile.layers.count, columns: columns, shares: shares,
+      cell: (Double(max(1, min(14, 906 / columns))), profile.layers.count <= 48 ? 12 : 6))
+    map.split = split ?? 0
     return (map, bits, widths)
   }
 
@@ -91,7 +108,6 @@ struct ReportFigures {
       caption: "Every channel of every head.", heatmap: map,
       cells: .bits(bits, width: widths), legendMarkup: HeatmapFigure.keptLegend)
     figure.isWide = true
-    figure.leastWidth = 720
     return figure
   }
 
@@ -116,12 +132,12 @@ struct ReportFigures {
     }
     var figure = ReportFigure(
       id: "scores", title: "The scores behind it",
-      caption: "\(Markup.text(scores.kind)), from \(Formatting.short(found.minimum, digits: 4)) to "
-        + "\(Formatting.short(found.maximum, digits: 4)).",
+      caption:
+        "\(Markup.text(scores.kind)), from \(Formatting.scientific(found.minimum, digits: 4)) to "
+        + "\(Formatting.scientific(found.maximum, digits: 4)).",
       heatmap: map, cells: .scores(values, width: widths, bits: bits),
       legendMarkup: HeatmapFigure.legend(.score, from: "low", to: "high"))
     figure.isWide = true
-    figure.leastWidth = 720
     return figure
   }
 
@@ -132,7 +148,7 @@ struct ReportFigures {
     let closures = profile.layers.map {
       Double($0.closureKept - $0.kept) / Double($0.geometry.channels)
     }
-    let step = max(1, (shares.count + 15) / 16)
+    let step = ChartFigure.labelStep(shares.count)
     var chart = ChartFigure(
       columns: shares.count, maximum: 1, xName: "layer",
       xLabels: stride(from: 0, to: shares.count, by: step).map { (Double($0), String($0)) },
@@ -167,11 +183,13 @@ struct ReportFigures {
       profile.statistics.rotaryIsKnown ? "" : " Pairs are assumed: no checkpoint was given."
     let others =
       most.layers < profile.layers.count
-      ? " \(most.layers) of \(profile.layers.count) layers rotate \(most.rotaryWidth) channels."
+      ? " Shown: layers that rotate \(most.rotaryWidth) channels, \(most.layers) of "
+        + "\(profile.layers.count)."
       : ""
     return ReportFigure(
       id: "frequencies", title: "Kept share by rotary frequency",
-      caption: "By quarter, fast to slow: \(quarters.joined(separator: ", ")).\(others)\(assumed)",
+      caption: Markup.text(
+        "By quarter, fast to slow: \(quarters.joined(separator: ", ")).\(others)\(assumed)"),
       chart: chart, legend: [],
       texts: most.shares.enumerated().map { index, share in
         "frequency \(index): keeps \(Formatting.count(share.kept)) of "
@@ -184,20 +202,21 @@ struct ReportFigures {
     let counts = profile.statistics.keptCounts.sorted { $0.key < $1.key }
     let step = max(1, (counts.count + 11) / 12)
     var chart = ChartFigure(
-      columns: counts.count, maximum: Double(counts.map(\.value).max() ?? 1),
+      columns: counts.count, maximum: Double(counts.map(\.value).max() ?? 1), areCounts: true,
       xName: "kept channels of a head",
       xLabels: stride(from: 0, to: counts.count, by: step).map {
         (Double($0), String(counts[$0].key))
-      }, yLabel: { Formatting.short($0) })
+      }, yLabel: { Formatting.count(Int($0)) })
     chart.addBars(counts.map { $0.key == 0 ? 0 : Double($0.value) }, style: "a")
     chart.addBars(counts.map { $0.key == 0 ? Double($0.value) : 0 }, style: "b")
-    let full = classes.full > 0 ? ", \(classes.full) keep everything" : ""
+    let full = classes.full > 0 ? ", \(Formatting.count(classes.full)) full" : ""
     return ReportFigure(
       id: "classes", title: "Heads by what they keep",
       caption:
-        "\(classes.empty) empty, \(classes.narrow) narrow (at most half), \(classes.wide) wide"
+        "\(Formatting.count(classes.empty)) empty, \(Formatting.count(classes.narrow)) narrow "
+        + "(at most half), \(Formatting.count(classes.wide)) wide"
         + "\(full).",
-      chart: chart, legend: [("b", "empty"), ("a", "keep something")],
+      chart: chart, legend: classes.empty > 0 ? [("b", "empty"), ("a", "keep something")] : [],
       texts: counts.map {
         "\(counted($0.value, "head")) \($0.value == 1 ? "keeps" : "keep") \(counted($0.key, "channel"))"
       })
@@ -210,34 +229,35 @@ struct ReportFigures {
     let range = found.maximum - found.minimum
     let last = Double(found.bins.count)
     var chart = ChartFigure(
-      columns: found.bins.count, maximum: zip(kept, pruned).map(+).max() ?? 1,
+      columns: found.bins.count, maximum: zip(kept, pruned).map(+).max() ?? 1, areCounts: true,
       xName: "score (\(found.kind))",
       xLabels: stride(from: 0.0, through: 1, by: 0.25).map {
-        ($0 * last - 0.5, Formatting.short(found.minimum + $0 * range, digits: 3))
+        ($0 * last - 0.5, Formatting.scientific(found.minimum + $0 * range, digits: 3))
       }, yLabel: { Formatting.count(Int($0)) })
     chart.addBars(pruned, style: "c")
     chart.addBars(kept, over: pruned, style: "a")
     if range > 0 {
       chart.addMark(
         at: (found.threshold - found.minimum) / range,
-        name: "threshold \(Formatting.short(found.threshold, digits: 4))")
+        name: "threshold \(Formatting.scientific(found.threshold, digits: 4))")
     }
     return ReportFigure(
       id: "distribution", title: "Scores of kept and pruned channels",
-      caption: "The threshold prunes \(Formatting.percent(found.ratio)). "
-        + "\(Formatting.count(found.keptBelow)) kept channels score below it, "
-        + "\(Formatting.count(found.prunedAbove)) pruned ones reach it.",
+      caption: Markup.text(
+        "The threshold prunes \(Formatting.percent(found.ratio)). "
+          + "\(counted(found.keptBelow, "kept channel")) below it, "
+          + "\(Formatting.count(found.prunedAbove)) pruned at or above."
+          + (found.infinite > 0 ? " \(Formatting.count(found.infinite)) infinite." : "")),
       chart: chart, legend: [("a", "kept"), ("c", "pruned")],
       texts: found.bins.map {
-        "scores \(Formatting.short($0.lower, digits: 4)) to \(Formatting.short($0.upper, digits: 4)): "
+        "scores \(Formatting.scientific($0.lower, digits: 4)) to "
+          + "\(Formatting.scientific($0.upper, digits: 4)): "
           + "\(Formatting.count($0.kept)) kept, \(Formatting.count($0.pruned)) pruned"
       })
   }
 
   private var memory: ReportFigure {
-    let longest = max(131_072, subject.contexts.last ?? 0)
-    var contexts: [Int] = [1024]
-    while let last = contexts.last, last < longest { contexts.append(last * 2) }
+    let contexts = subject.curve
     let cost = subject.cost
     let window = subject.window
     let dense = contexts.map { Double(cost.dense(context: $0).total) }

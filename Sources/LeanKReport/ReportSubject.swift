@@ -16,6 +16,14 @@ public struct ReportSubject: Sendable {
 
   /// Context lengths that a report shows unless the user asks for others.
   public static let standardContexts = [4096, 32768, 131_072]
+  /// Context lengths of a curve of the cache's size, each twice the one before.
+  public var curve: [Int] {
+    let longest = max(131_072, contexts.last ?? 0)
+    var lengths = [1024]
+    while let last = lengths.last, last < longest { lengths.append(last * 2) }
+    return lengths
+  }
+
   /// Largest context length; keeps every product of bytes inside 63 bits.
   public static let contextLimit = 1_000_000_000
 
@@ -41,6 +49,18 @@ public struct ReportSubject: Sendable {
     }
   }
 
+  /// `title` without its folders: pages and pictures are passed on, and a path tells of a machine.
+  var fileName: String { title.split(separator: "/").last.map(String.init) ?? title }
+
+  /// What a page or picture is headed with.
+  var heading: String { modelName ?? fileName }
+
+  /// The file and its shape, under a heading.
+  var subheading: String {
+    (modelName == nil ? "" : fileName + ": ")
+      + GeometryText.lines(document.mask, limit: 4).joined(separator: "; ")
+  }
+
   /// The checkpoint's name, else the one the file records.
   public var modelName: String? { facts.modelName ?? document.provenance[Provenance.model] }
 
@@ -48,27 +68,8 @@ public struct ReportSubject: Sendable {
   public var window: AttentionWindow { document.deployment?.window ?? .standard }
 }
 
-/// One shape for all layers, or what can be said of several.
-func geometryText(_ mask: ChannelMask) -> String {
-  let geometries = mask.layers.map(\.geometry)
-  let kinds = Set(geometries)
-  guard kinds.count == 1, let first = geometries.first else {
-    return "\(geometries.count) layers of \(kinds.count) shapes"
-  }
-  let shape =
-    "\(counted(geometries.count, "layer")) of \(counted(first.kvHeads, "KV head")) of "
-    + counted(first.headDim, "channel")
-  guard let attention = first.attention else {
-    return shape + "; query heads and RoPE not recorded"
-  }
-  let rotary =
-    attention.rotary.width == 0
-    ? "no RoPE" : "\(attention.rotary.pairing.rawValue) pairs over \(attention.rotary.width)"
-  return shape + ", \(counted(attention.queryHeads, "query head")), \(rotary)"
-}
-
 /// `1 layer`, `2,048 layers`
-func counted(_ number: Int, _ noun: String) -> String {
+public func counted(_ number: Int, _ noun: String) -> String {
   Formatting.count(number) + " " + noun + (number == 1 ? "" : "s")
 }
 

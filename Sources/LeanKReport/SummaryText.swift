@@ -7,10 +7,10 @@ public struct SummaryText: Sendable {
   /// Whether lines may hold ANSI colours.
   public let usesColor: Bool
 
-  /// Columns that a picture may take.
-  private static let width = 96
+  /// Columns of a row of small bars that leaves room for its numbers.
+  private static let bars = 40
   /// Notes short of a warning that a screen has room for.
-  private static let notes: [Advice.Topic] = [.layoutRows, .emptyHeads]
+  private static let notes: [Advice.Topic] = [.layoutRows, .uniformWidths, .emptyHeads]
   /// Lines of half blocks that a heatmap may take.
   private static let heatmapLines = 8
 
@@ -23,14 +23,16 @@ public struct SummaryText: Sendable {
     let document = subject.document
     let statistics = subject.profile.statistics
     var lines = [escaped(subject.title, limit: 4096)]
-    func add(_ label: String, _ value: String) { lines.append(Formatting.row(label, value)) }
+    func add(_ label: String, _ value: String) { lines += Formatting.rows(label, value) }
     let file = [
       subject.fileBytes.map { Formatting.count($0) + " bytes" },
       subject.contentID.map { "content id \($0)" },
     ].compactMap(\.self)
     if !file.isEmpty { add("file", file.joined(separator: ", ")) }
     if let model = subject.modelName { add("model", escaped(model)) }
-    add("geometry", geometryText(document.mask))
+    for (index, line) in GeometryText.lines(document.mask, limit: 4).enumerated() {
+      add(index == 0 ? "geometry" : "", line)
+    }
     add("kept", kept(statistics))
     add("rows", rows(statistics))
     add("heads", heads(statistics))
@@ -46,11 +48,9 @@ public struct SummaryText: Sendable {
     if !origin.isEmpty { add("from", escaped(origin.joined(separator: ", "))) }
     lines += cache
     lines += pictures
-    let advice = Advice.on(subject)
-    for item in advice where item.severity == .warning || Self.notes.contains(item.topic) {
-      for (index, line) in Formatting.wrapped(item.text, width: Self.width).enumerated() {
-        add(index == 0 ? item.severity.rawValue : "", line)
-      }
+    for item in Advice.on(subject)
+    where item.severity == .warning || Self.notes.contains(item.topic) {
+      add(item.severity.rawValue, item.text)
     }
     return lines
   }
@@ -61,12 +61,15 @@ public struct SummaryText: Sendable {
   }
 
   private func rows(_ statistics: MaskStatistics) -> String {
-    let assumed = statistics.rotaryIsKnown ? "" : " (assuming half pairs over the whole head)"
+    let closure = Formatting.percent(statistics.closureKeptRatio)
+    if subject.facts.hasQueryKeyNorm {
+      return "layout rows is ruled out, for keys are normed; the pair closure is \(closure)"
+    }
     var text =
       statistics.isPairClosed
-      ? "pair-closed: layout rows keeps what the cache keeps"
-      : "the pair closure keeps \(Formatting.percent(statistics.closureKeptRatio))"
-    text += assumed
+      ? "pair-closed: layout rows keeps what the cache keeps, \(closure)"
+      : "the pair closure keeps \(closure)"
+    if !statistics.rotaryIsKnown { text += " (pairs assumed)" }
     if let before = subject.facts.weightBytes, let after = subject.facts.rowsWeightBytes {
       text += ", weights \(Formatting.bytes(before)) -> \(Formatting.bytes(after))"
     }
@@ -78,19 +81,20 @@ public struct SummaryText: Sendable {
     let counts = statistics.keptCounts.sorted { $0.key < $1.key }
     let shown = counts.prefix(8).map { "\($0.key) x \($0.value)" }.joined(separator: ", ")
     let more = counts.count > 8 ? ", ... (\(counts.count) different counts)" : ""
-    let full = classes.full > 0 ? ", full \(classes.full)" : ""
+    let full = classes.full > 0 ? ", full \(Formatting.count(classes.full))" : ""
     return
-      "\(statistics.heads): empty \(classes.empty), narrow \(classes.narrow), wide \(classes.wide)"
-      + "\(full); channels x heads: \(shown)\(more)"
+      "\(Formatting.count(statistics.heads)): empty \(Formatting.count(classes.empty)), narrow "
+      + "\(Formatting.count(classes.narrow)), wide \(Formatting.count(classes.wide))\(full); channels x heads: \(shown)\(more)"
   }
 
   private func scoresText(_ scores: ImportanceScores) -> String {
     let name = "\(escaped(scores.kind)), \(scores.scalar.rawValue)"
     guard let found = subject.scores else { return name }
-    return name + ", \(Formatting.short(found.minimum, digits: 4)) to "
-      + "\(Formatting.short(found.maximum, digits: 4)); threshold "
-      + "\(Formatting.short(found.threshold, digits: 4)) at \(Formatting.percent(found.ratio)), "
+    return name + ", \(Formatting.scientific(found.minimum, digits: 4)) to "
+      + "\(Formatting.scientific(found.maximum, digits: 4)); threshold "
+      + "\(Formatting.scientific(found.threshold, digits: 4)) at \(Formatting.percent(found.ratio)), "
       + "\(Formatting.count(found.keptBelow)) kept below it"
+      + (found.infinite > 0 ? ", \(Formatting.count(found.infinite)) infinite" : "")
   }
 
   private var cache: [String] {
@@ -131,7 +135,7 @@ public struct SummaryText: Sendable {
         ? subject.profile.frequencies[0].shares : subject.profile.quarters
       let quarters = subject.profile.quarters
         .map { Formatting.fixed($0.ratio * 100, digits: 1) }.joined(separator: " / ")
-      let line = Formatting.sparkline(folded(shares.map(\.ratio), to: 64))
+      let line = Formatting.sparkline(shares.map(\.ratio), limit: Self.bars)
       lines.append(Formatting.row("frequency", "\(line)  fast to slow, by quarter \(quarters) %"))
     }
     let shares = layers.map(\.share.ratio)
@@ -141,7 +145,7 @@ public struct SummaryText: Sendable {
       lines.append(
         Formatting.row(
           "layers",
-          "\(Formatting.sparkline(folded(shares, to: Self.width)))  first to last, least "
+          "\(Formatting.sparkline(shares, limit: Self.bars))  first to last, least "
             + "\(least.index) (\(Formatting.percent(least.share.ratio, digits: 0))), most "
             + "\(most.index) (\(Formatting.percent(most.share.ratio, digits: 0)))"))
     }
@@ -149,33 +153,32 @@ public struct SummaryText: Sendable {
     return lines
   }
 
-  /// KV heads down, layers across.
+  /// KV heads down, layers across; the mean of several where they are more than fit.
   private var heatmap: [String] {
     let layers = subject.profile.layers
-    guard layers.count <= Self.width else { return [] }
+    let perColumn = (layers.count - 1) / Formatting.valueWidth + 1
+    let columns = stride(from: 0, to: layers.count, by: perColumn).map {
+      layers[$0..<min(layers.count, $0 + perColumn)]
+    }
+    let legend = "  empty \(TerminalHeatmap.legend) full"
     let heads = layers.map(\.counts.count).max() ?? 0
     let perRow = (heads + 2 * Self.heatmapLines - 1) / (2 * Self.heatmapLines)
     let rows = stride(from: 0, to: heads, by: max(1, perRow)).map { first in
-      layers.map { layer -> Double? in
-        let counts = layer.counts.dropFirst(first).prefix(perRow)
-        guard !counts.isEmpty else { return nil }
-        return Double(counts.reduce(0, +)) / Double(counts.count * layer.geometry.headDim)
+      columns.map { layers -> Double? in
+        var share = KeptShare()
+        for layer in layers {
+          let counts = layer.counts.dropFirst(first).prefix(perRow)
+          share += KeptShare(
+            kept: counts.reduce(0, +), channels: counts.count * layer.geometry.headDim)
+        }
+        return share.channels > 0 ? share.ratio : nil
       }
     }
     let lines = TerminalHeatmap(rows: rows).lines
     return lines.enumerated().map { index, line in
       Formatting.row(index == 0 ? "KV heads" : "", line)
-        + (index == 0 ? "  empty \(TerminalHeatmap.legend) full" : "")
-    }
-  }
-
-  /// Means of neighbours, so that at most `limit` values remain.
-  private func folded(_ values: [Double], to limit: Int) -> [Double] {
-    let step = (values.count + limit - 1) / limit
-    guard step > 1 else { return values }
-    return stride(from: 0, to: values.count, by: step).map { first in
-      let part = values[first..<min(values.count, first + step)]
-      return part.reduce(0, +) / Double(part.count)
+        + (index == 0 && columns.count <= Formatting.valueWidth - TerminalHeatmap.legendWidth
+          ? legend : "")
     }
   }
 }

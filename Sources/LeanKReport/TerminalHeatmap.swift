@@ -33,6 +33,9 @@ struct TerminalHeatmap {
     share <= 0 ? ramp[0] : ramp[min(ramp.count - 1, 1 + Int(share * Double(ramp.count - 1)))]
   }
 
+  /// Columns of `  empty`, the strip below, and `full`.
+  static let legendWidth = ramp.count + 13
+
   /// A strip that names the colours.
   static var legend: String {
     ramp.map { "\u{1B}[0;38;5;\($0)m█" }.joined() + "\u{1B}[0m"

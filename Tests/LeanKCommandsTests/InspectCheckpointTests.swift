@@ -71,13 +71,14 @@ struct InspectCheckpointTests {
 
   @Test("what norms forbid, and what could go all the same")
   func normedModels() throws {
-    for (name, words) in [
+    for (name, expected) in [
       ("qwen3", "of a head that keeps nothing, its 96 rows of K and Q could go"),
       ("olmo2", "not even those of heads that keep nothing"),
     ] {
       let model = try copyModel(name, to: directory, as: name)
       let text = try leank(expecting: 0, ["inspect", model]).output
-      #expect(text.contains(words), "\(text)")
+      let words = text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+      #expect(words.contains(expected), "\(text)")
       #expect(text.contains("--layout cache"))
     }
   }

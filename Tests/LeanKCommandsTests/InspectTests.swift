@@ -106,6 +106,11 @@ struct InspectTests {
     let shapes = try leank(
       expecting: 1, ["diff", mask, Fixtures.path("Reference/llama_gqa/mask.npy")])
     #expect(shapes.output.contains("geometry"))
+    let mismatch = try leank(
+      expecting: 1, ["diff", mask, Fixtures.path("Reference/llama_gqa/mask.npy"), "--json"]
+    ).json
+    #expect(mismatch["geometry_mismatch"]?.children.contains { _ in true } == true)
+    #expect(mismatch["mask"]?.isNull == true)
   }
 
   @Test(

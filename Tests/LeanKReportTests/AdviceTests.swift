@@ -45,6 +45,19 @@ struct AdviceTests {
     #expect(normed[.queryKeyNorm]?.severity == .warning)
     #expect(normed[.layoutRows] == nil)
     #expect(normed[.layoutZeroed] == nil)
+    #expect(normed[.uniformWidths]?.text.contains("rows") == false)
+  }
+
+  @Test("what only rows and zeroed do is no matter where norms rule them out")
+  func normed() throws {
+    let document = try MaskDocument(
+      mask: mask(counts: [[1, 2]], headDim: 8), deployment: .windowed(.standard))
+    #expect(Set(advice(document).keys).isSuperset(of: [.pairClosure, .windowedMask]))
+    var facts = CheckpointFacts()
+    facts.hasQueryKeyNorm = true
+    #expect(Set(advice(document, facts).keys).isDisjoint(with: [.pairClosure, .windowedMask]))
+    let text = SummaryText(ReportSubject(document, title: "m", facts: facts)).lines
+    #expect(text.contains { $0.hasPrefix("rows        layout rows is ruled out") })
   }
 
   @Test("what is wrong with a mask is said with its number")
@@ -63,6 +76,17 @@ struct AdviceTests {
     #expect(found[.windowedMask]?.severity == .warning)
     #expect(found[.emptyHeads]?.numbers["empty_heads"] == 7)
     #expect(found[.emptyHeads]?.numbers["v_bytes_per_token"] == 224.0)
+  }
+
+  @Test("LeanK's runtime is told a block that every kept count is made of")
+  func roundTo() throws {
+    for (counts, unit) in [
+      ([0, 32, 96, 128], 32), ([64, 128], 32), ([16, 48], 16), ([16, 24], 8), ([0, 7, 5], 1),
+      ([0, 0], 32),
+    ] {
+      let document = try MaskDocument(mask: mask(counts: [counts], headDim: 128))
+      #expect(advice(document)[.layoutCache]?.numbers["round_to"] == Double(unit), "\(counts)")
+    }
   }
 
   @Test("four counts and empty heads in a layer are within the kernel's limit")

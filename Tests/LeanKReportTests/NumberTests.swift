@@ -97,6 +97,13 @@ struct NumberTests {
     #expect(numbers(comparison.overall) == expected.overall)
     #expect(comparison.layers.map(numbers) == expected.layers)
     #expect(comparison.frequencies.map(numbers) == expected.frequencies)
+    for quarter in 0..<4 {
+      // 32 frequencies: 8 a quarter.
+      let parts = expected.frequencies[8 * quarter..<8 * quarter + 8]
+      #expect(
+        numbers(comparison.quarters[quarter])
+          == (0..<3).map { i in parts.map { $0[i] }.reduce(0, +) })
+    }
     #expect(comparison.heads.map { [$0.layer, $0.head] } == expected.heads)
     #expect(!comparison.isEqual)
   }
@@ -104,10 +111,12 @@ struct NumberTests {
   @Test(
     "numbers are written as printf writes them",
     arguments: [
-      0, 0.5, -0.25, 1, 9.99, 12.6, 99.96, 0.000123, 1.2e-5, 3e-9, 123456, 0.0999, -7.7e8,
+      0, 0.5, -0.25, 1, 9.99, 0.5422, 9.9996, 99_995, 65_504, 5.9604645e-8, 12.6, 99.96, 0.000123,
+      1.2e-5, 3e-9, 123456, 0.0999, -7.7e8,
     ])
   func formatting(value: Double) {
     #expect(Formatting.scientific(value) == String(format: "%.2g", value))
+    #expect(Formatting.scientific(value, digits: 4) == String(format: "%.4g", value))
     #expect(Formatting.fixed(value, digits: 3) == String(format: "%.3f", value))
   }
 
@@ -121,6 +130,9 @@ struct NumberTests {
     #expect(Formatting.count(-1_016_960) == "-1,016,960")
     #expect(Formatting.bar(0.5, width: 4) == "██  ")
     #expect(Formatting.sparkline([0, 0.01, 0.5, 1]) == "·▁▅█")
+    #expect(Formatting.sparkline([0, 0, 0.5, 1, 1], limit: 3) == "·▇█")
+    #expect(Formatting.sparkline([0, 0, 0.5], limit: 3) == "··▅")
+    #expect(Formatting.sparkline([]).isEmpty)
     #expect(Formatting.wrapped("one two three", width: 7) == ["one two", "three"])
     #expect(Formatting.fixed(.infinity, digits: 2) == "inf")
   }

@@ -127,6 +127,85 @@ struct PictureTests {
     #expect(SummaryText(subject, usesColor: true).lines.count < 40)
   }
 
+  @Test(
+    "small and odd masks make well-formed pictures",
+    arguments: [[[1]], [[0]], [[4]], [[0, 4, 2]], [[1], [2, 3, 4, 0], [4, 4]]] as [[[Int]]],
+    [nil, 0, 4] as [Int?])
+  func smallShapes(counts: [[Int]], rotary: Int?) throws {
+    let attention = try rotary.map { width throws(MaskError) in
+      AttentionGeometry(
+        queryHeads: 12, rotary: try RotaryGeometry(width: width, pairing: .interleaved))
+    }
+    let mask = try mask(counts: counts, headDim: 4, attention: attention)
+    // Equal scores have no range, the others are far smaller than 1.
+    for scale in [0, 1e-9] as [Float] {
+      let channels = MaskStatistics(of: mask).channels
+      let document = try MaskDocument(
+        mask: mask,
+        scores: ImportanceScores(
+          kind: "other", values: (0..<channels).map { scale * Float($0 + 1) }))
+      let subject = ReportSubject(document, title: "folder/small.leank")
+      _ = try Outline.of(HeatmapSVG(subject).text)
+      let page = HTMLReport(subject).text
+      let outline = try Outline.of(page)
+      #expect(outline.ids.contains("frequencies") == (rotary != 0))
+      // Heads and channels come whole.
+      #expect(!page.contains(">0.2</text>"))
+      #expect(!page.contains("folder"))
+      #expect(page.contains("4e-09") == (scale > 0 && channels >= 4))
+      #expect(page.contains("<small>static, "))
+      // A picture is not blown up beyond what it is drawn for.
+      for match in page.matches(of: /min-width:([0-9]+)[0-9.]*px;max-width:([0-9]+)/) {
+        #expect(try #require(Int(match.1)) <= #require(Int(match.2)))
+      }
+    }
+  }
+
+  @Test(
+    "a mask of the published size, or deeper, fits a screen of 30 lines and 102 columns",
+    arguments: [32, 80, 126])
+  func publishedSize(layers count: Int) throws {
+    var generator = SeededGenerator(seed: 11)
+    let layers = try (0..<count).map { _ in
+      try LayerMask(
+        geometry: LayerGeometry(kvHeads: 8, headDim: 128),
+        heads: (0..<8).map { _ in
+          let count = 32 * Int(generator.next() % 4)
+          return ChannelSet(
+            width: 128, channels: (0..<128).map { $0 }.shuffled(using: &generator).prefix(count))
+        })
+    }
+    var document = try MaskDocument(
+      mask: ChannelMask(layers: layers), alignment: Alignment(unit: 32, rule: .given),
+      deployment: .windowed(.standard))
+    document.provenance[Provenance.source] = "llama3.1-8b-instruct.pth"
+    let id = String(repeating: "0", count: 64)
+    let subject = ReportSubject(document, title: "m", contentID: id, fileBytes: 2718)
+    for usesColor in [false, true] {
+      let lines = SummaryText(subject, usesColor: usesColor).lines
+      #expect(lines.count <= 30)
+      #expect(lines.contains { $0.hasPrefix("KV heads") } == usesColor)
+      for line in lines {
+        #expect(line.replacing(/\u{1B}\[[0-9;]*m/, with: "").count <= 102, "\(line)")
+      }
+    }
+  }
+
+  @Test("layers of several shapes are told apart")
+  func geometryLines() throws {
+    let layers = try [2, 3, 2].map { heads in
+      try LayerMask(
+        geometry: LayerGeometry(kvHeads: heads, headDim: 4),
+        heads: [ChannelSet](repeating: .full(width: 4), count: heads))
+    }
+    let lines = SummaryText(
+      ReportSubject(try MaskDocument(mask: ChannelMask(layers: layers)), title: "m")
+    ).lines
+    let unknown = "of 4 channels; query heads and RoPE not recorded"
+    #expect(lines.contains("geometry    layers 0, 2: 2 KV heads \(unknown)"))
+    #expect(lines.contains("            layer 1: 3 KV heads \(unknown)"))
+  }
+
   @Test("the summary fits a screen, and colour is asked for")
   func summary() throws {
     let plain = SummaryText(try subject()).lines
