@@ -49,7 +49,9 @@ LK_INLINE void LK_NAME(dot_tile)(
     for (size_t r = 0; r < nr; r++) {
       const size_t place = w_first + r * w_stride + i;
       // The next tile's rows: a row is often a page, at whose end the hardware stops fetching ahead.
-      __builtin_prefetch((const char *)w + (place + nr * w_stride) * (type == leank_f32 ? 4 : 2));
+      // Into the second cache, which can have more lines under way than the nearest one.
+      __builtin_prefetch(
+          (const char *)w + (place + nr * w_stride) * (type == leank_f32 ? 4 : 2), 0, 2);
       row[r] = LK_NAME(load)(w, place, type);
     }
 #pragma clang loop unroll(full)
