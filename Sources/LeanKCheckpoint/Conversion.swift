@@ -1,6 +1,5 @@
 public import ByteIO
 public import LeanKMask
-import TensorFiles
 
 /// A planned conversion with all it needs to run.
 public struct Conversion: Sendable {
@@ -73,6 +72,11 @@ public struct Conversion: Sendable {
       self.shouldStop = shouldStop
       self.verify = verify
     }
+  }
+
+  /// What a conversion fails with that was asked to stop.
+  public var interruption: CheckpointError {
+    CheckpointError(.interrupted, "interrupted, there is no output", in: output)
   }
 
   /// What an output will be, found out without writing.

@@ -28,7 +28,7 @@ final class ConversionWriter {
   /// Shards first, config.json last: until then the directory is no model to anybody.
   func run() throws(CheckpointError) -> Conversion.Result {
     let meter = WorkMeter(
-      total: contents.bytes + plan.bytesOut, observer: observer, output: conversion.output)
+      total: contents.bytes + plan.bytesOut, of: conversion, observer: observer)
     try checkSpace(contents.bytes + (parts == nil ? plan.bytesOut : 0))
 
     let writer = ShardWriter(meter: meter)
