@@ -100,6 +100,14 @@ final class ConversionWriter {
           in: conversion.output)
       }
     }
+    for file in files {
+      let found = try lifting(try PositionalFile(name: file.name, in: written.directory))
+      guard found.size == file.bytes else {
+        throw CheckpointError(
+          .verification, "\(quoted(file.name)) has \(found.size) bytes, \(file.bytes) were written",
+          in: conversion.output)
+      }
+    }
     guard written.pruned == conversion.configuration else {
       throw CheckpointError(
         .verification, "the written config.json does not read back as planned",
