@@ -12,7 +12,7 @@ force   `kill` again with `--force` over an older output: always one complete ou
 shard   both with `--shard 1/2` beside a finished second part: no output, the part runs again, the commit succeeds
 commit  both with `--commit` of two finished parts: the output is absent, or complete
 side_by_side  both with three threads, where the N-th call is that of any of them; all others have one
---quick takes the first three points of each call and then every fifth or so.
+--quick takes the first two points of each call and then every sixth, later every 23rd.
 After each run the input is unchanged, `leank clean` removes what is left, and where there is no output a rerun
 makes it byte for byte.
 """
@@ -83,7 +83,7 @@ class Sweep:
 
     def next(self, n):
         """The call after the N-th to look at."""
-        return n + (1 if not self.quick or n < 3 else 5 if n < 20 else 17)
+        return n + (1 if not self.quick or n < 2 else 6 if n < 20 else 23)
 
     def sweep(self, call, action, options, verdict, before=None, parts=None):
         """Runs until the N-th call is never reached; `verdict` gets exit code and what is in the output."""
