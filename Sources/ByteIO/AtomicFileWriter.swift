@@ -36,16 +36,14 @@ public func writeFileAtomically(
       }
     }
   }
-  var generator = SystemRandomNumberGenerator()
-  let suffix = String(UInt32.random(in: .min ... .max, using: &generator), radix: 36)
-  let sibling = parent + "/." + name + StagingDirectory.infix + suffix
+  let sibling = parent + "/" + StagingDirectory.temporaryName(for: name)
   let descriptor = unsafe open(
     sibling, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode_t(0o666))
   guard descriptor >= 0 else { throw FileError.system("create", sibling) }
   _ = FileLock.acquire(descriptor, isExclusive: true)
   do throws(FileError) {
     try writeAll(bytes, to: descriptor, path: path)
-    guard fsync(descriptor) == 0 else { throw FileError.system("fsync", path) }
+    guard leank_fsync(descriptor) == 0 else { throw FileError.system("fsync", path) }
   } catch {
     close(descriptor)
     unsafe unlink(sibling)
@@ -109,13 +107,14 @@ public func writeAll(
 /// Makes the names in the directory at `path` durable.
 public func syncDirectory(_ path: String) throws(FileError) {
   let directory = try DirectoryHandle(path: path)
-  guard fsync(directory.descriptor) == 0 else { throw FileError.system("fsync", path) }
+  guard leank_fsync(directory.descriptor) == 0 else { throw FileError.system("fsync", path) }
 }
 
 /// Parent directory and last component of `path`; trailing slashes do not count.
 public func splitPath(_ path: String) -> (parent: String, name: String) {
-  var trimmed = Substring(path)
-  while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
+  // By scalars: a slash before a combining mark is no character of its own.
+  var trimmed = Substring(path).unicodeScalars
+  while trimmed.count > 1, trimmed.last == "/" { trimmed.removeLast() }
   guard let slash = trimmed.lastIndex(of: "/") else { return (".", String(trimmed)) }
   let parent = trimmed[..<slash]
   return (parent.isEmpty ? "/" : String(parent), String(trimmed[trimmed.index(after: slash)...]))

@@ -46,21 +46,45 @@ public final class DirectoryHandle: Sendable {
   }
 
   /// Names of all entries but `.` and `..`, in byte order whatever the file system's order.
+  ///
+  /// Bytes that are not UTF-8 are replaced, so that such a name leads to nothing.
   public func names() throws(FileError) -> [String] {
+    try rawNames().map {
+      String(decoding: $0.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+    .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  }
+
+  /// The same names as the file system has them and in its order, each ending in 0.
+  func rawNames() throws(FileError) -> [[CChar]] {
     // A second descriptor: fdopendir takes its argument over.
     let copy = unsafe openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard copy >= 0, let stream = unsafe fdopendir(copy) else {
       throw FileError.system("opendir", path)
     }
     defer { unsafe closedir(stream) }
-    var names: [String] = []
-    while let entry = unsafe readdir(stream) {
+    var names: [[CChar]] = []
+    while true {
+      // An end and a failure look alike but for this.
+      errno = 0
+      guard let entry = unsafe readdir(stream) else { break }
       let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) { raw in
-        unsafe String(decoding: raw.prefix(while: { $0 != 0 }), as: UTF8.self)
+        unsafe raw.prefix(while: { $0 != 0 }).map(CChar.init(bitPattern:))
       }
-      if name != ".", name != ".." { names.append(name) }
+      if name != [0x2E], name != [0x2E, 0x2E] { names.append(name + [0]) }
     }
-    return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    guard errno == 0 else { throw FileError.system("readdir", path) }
+    return names
+  }
+
+  /// Bytes that may still be written to the file system, as far as it tells.
+  public func freeSpace() throws(FileError) -> Int {
+    var status = statvfs()
+    guard unsafe fstatvfs(descriptor, &status) == 0 else {
+      throw FileError.system("statvfs", path)
+    }
+    let free = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
+    return free.overflow ? .max : Int(clamping: free.partialValue)
   }
 
   /// What kind of file `name` is, following links; nil when nothing is there.

@@ -38,6 +38,7 @@ extension FileError {
     let code = errno
     let text = unsafe String(cString: strerror(code))
     let kind: FileCode = code == ENOENT ? .missing : code == EEXIST ? .exists : .systemCall
-    return FileError(kind, "\(call): \(text.lowercased())", in: path)
+    let help = code == EMFILE ? ", allow more of them with ulimit -n" : ""
+    return FileError(kind, "\(call): \(text.lowercased())" + help, in: path)
   }
 }

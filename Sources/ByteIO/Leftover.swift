@@ -30,7 +30,7 @@ public struct Leftover: Sendable, Hashable {
   /// What `name` stands for, nil for anything that is not leank's: `.NAME.leank-partial-xxxx` or
   /// `.NAME.leank-parts`.
   static func kind(of name: String) -> Kind? {
-    guard name.hasPrefix("."), DirectoryHandle.isPlainName(name) else { return nil }
+    guard name.utf8.first == 0x2E, DirectoryHandle.isPlainName(name) else { return nil }
     if name.hasSuffix(PartsDirectory.suffix) {
       return name.utf8.count > 1 + PartsDirectory.suffix.utf8.count ? .parts : nil
     }

@@ -144,13 +144,7 @@ public final class PartsDirectory {
   }
 
   /// Bytes that may still be written to the file system, as far as it tells.
-  public func freeSpace() throws(FileError) -> Int {
-    var status = statvfs()
-    guard unsafe fstatvfs(directory.descriptor, &status) == 0 else {
-      throw FileError.system("statvfs", path)
-    }
-    return StagingDirectory.bytes(status)
-  }
+  public func freeSpace() throws(FileError) -> Int { try directory.freeSpace() }
 
   /// Removes the directory with all that is in it, as far as that works.
   public func discard() { StagingDirectory.remove(name, from: parent) }
@@ -166,10 +160,8 @@ public final class PartsDirectory {
 
   /// A new file of the file `name`, under a temporary name and locked.
   private func createTemporary(for name: String) throws(FileError) -> (String, OutputFile) {
-    var generator = SystemRandomNumberGenerator()
     for _ in 0..<100 {
-      let suffix = String(UInt32.random(in: .min ... .max, using: &generator), radix: 36)
-      let temporary = "." + name + StagingDirectory.infix + suffix
+      let temporary = StagingDirectory.temporaryName(for: name)
       let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
       let descriptor = unsafe openat(directory.descriptor, temporary, flags, mode_t(0o666))
       guard descriptor >= 0 else {

@@ -16,6 +16,11 @@ public final class StagingDirectory {
   public static let marker = "LEANK_INCOMPLETE"
   static let infix = ".leank-partial-"
 
+  /// A hidden name, most likely a new one, for what is to be called `name`.
+  static func temporaryName(for name: String) -> String {
+    "." + name + infix + String(UInt32.random(in: .min ... .max), radix: 36)
+  }
+
   /// Where the output will be.
   public let outputPath: String
   /// Where it is being made.
@@ -48,10 +53,8 @@ public final class StagingDirectory {
     isReplacing = replacing
 
     var created: String?
-    var generator = SystemRandomNumberGenerator()
     for _ in 0..<100 where created == nil {
-      let suffix = String(UInt32.random(in: .min ... .max, using: &generator), radix: 36)
-      let candidate = ".\(name)\(Self.infix)\(suffix)"
+      let candidate = Self.temporaryName(for: name)
       if unsafe mkdirat(parent.descriptor, candidate, 0o700) == 0 {
         created = candidate
       } else if errno != EEXIST {
@@ -122,18 +125,7 @@ public final class StagingDirectory {
   }
 
   /// Bytes that may still be written to the file system, as far as it tells.
-  public func freeSpace() throws(FileError) -> Int {
-    var status = statvfs()
-    guard unsafe fstatvfs(directory.descriptor, &status) == 0 else {
-      throw FileError.system("statvfs", path)
-    }
-    return Self.bytes(status)
-  }
-
-  static func bytes(_ status: statvfs) -> Int {
-    let free = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
-    return free.overflow ? .max : Int(clamping: free.partialValue)
-  }
+  public func freeSpace() throws(FileError) -> Int { try directory.freeSpace() }
 
   /// Makes everything durable and gives the directory its name: the one step that makes an output.
   ///
@@ -279,10 +271,15 @@ public final class StagingDirectory {
   /// Removes `name` and the files in it. Subdirectories are entered only one level after another,
   /// never through links: what an exchanged output holds is the user's, and may be nested.
   static func remove(_ name: String, from parent: DirectoryHandle) {
+    remove(name.utf8CString.map { $0 }, from: parent)
+  }
+
+  /// Names are the file system's own: they need not be text.
+  private static func remove(_ name: [CChar], from parent: DirectoryHandle) {
     let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
     let descriptor = unsafe openat(parent.descriptor, name, flags)
-    if let directory = try? DirectoryHandle(descriptor: descriptor, path: parent.path + "/" + name),
-      let entries = try? directory.names()
+    if let directory = try? DirectoryHandle(descriptor: descriptor, path: parent.path),
+      let entries = try? directory.rawNames()
     {
       for entry in entries where unsafe unlinkat(directory.descriptor, entry, 0) != 0 {
         remove(entry, from: directory)

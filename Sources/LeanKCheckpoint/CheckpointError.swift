@@ -42,13 +42,13 @@ public struct CheckpointCode: DiagnosticCode {
   public static let queryKeyNorm = Self("query_key_norm", .unsupported)
   public static let alreadyPruned = Self("already_pruned", .unsupported)
   public static let notPruned = Self("not_pruned")
-  public static let outputExists = Self("output_exists", .unsafeOutput)
-  public static let unsafeOutput = Self("unsafe_output", .unsafeOutput)
   /// Parts that another plan or other inputs made.
   public static let otherPlan = Self("other_plan", .unsafeOutput)
   /// A commit before all parts are complete.
   public static let partMissing = Self("part_missing", .inputOutput)
   public static let noSpace = Self("no_space", .inputOutput)
+  /// More files than the process may have open.
+  public static let openFiles = Self("open_files", .inputOutput)
   public static let interrupted = Self("interrupted", .inputOutput)
   /// What was written does not read back as planned.
   public static let verification = Self("verification", .inputOutput)

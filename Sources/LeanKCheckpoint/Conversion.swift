@@ -1,6 +1,5 @@
 public import ByteIO
 public import LeanKMask
-import TensorFiles
 
 /// A planned conversion with all it needs to run.
 public struct Conversion: Sendable {
@@ -75,6 +74,11 @@ public struct Conversion: Sendable {
     }
   }
 
+  /// What a conversion fails with that was asked to stop.
+  public var interruption: CheckpointError {
+    CheckpointError(.interrupted, "interrupted, there is no output", in: output)
+  }
+
   /// What an output will be, found out without writing.
   public struct Preview: Sendable, Hashable {
     /// Size of all its files.
@@ -112,6 +116,7 @@ public struct Conversion: Sendable {
   ) throws(CheckpointError) -> Result {
     // All inputs are open before anything is made: from here on a change of theirs is seen.
     let contents = try OutputContents(of: self)
+    try checkOpenFiles(contents)
     let staging = try lifting(
       try StagingDirectory(for: output, replacing: isReplacing, inputs: [source.directory]))
     let writer = ConversionWriter(
@@ -122,6 +127,18 @@ public struct Conversion: Sendable {
       staging.discard()
       throw error
     }
+  }
+
+  /// Fails where what is written could not be opened beside what is read, which would else show only
+  /// when all is written.
+  private func checkOpenFiles(_ contents: OutputContents) throws(CheckpointError) {
+    // Beside the weights: two directories each, configuration, index, streams, and some to spare.
+    let needed = 2 * plan.shards.count + contents.others.count + 32
+    guard let limit = OpenFiles.limit, limit < needed else { return }
+    throw CheckpointError(
+      .openFiles,
+      "\(plan.shards.count) files of weights take up to \(needed) open files, the limit is \(limit), "
+        + "raise it with ulimit -n", in: source.path)
   }
 
   /// Fails on a mode that the layout cannot have.

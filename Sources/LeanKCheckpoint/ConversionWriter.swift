@@ -28,7 +28,7 @@ final class ConversionWriter {
   /// Shards first, config.json last: until then the directory is no model to anybody.
   func run() throws(CheckpointError) -> Conversion.Result {
     let meter = WorkMeter(
-      total: contents.bytes + plan.bytesOut, observer: observer, output: conversion.output)
+      total: contents.bytes + plan.bytesOut, of: conversion, observer: observer)
     try checkSpace(contents.bytes + (parts == nil ? plan.bytesOut : 0))
 
     let writer = ShardWriter(meter: meter)
@@ -97,6 +97,14 @@ final class ConversionWriter {
       else {
         throw CheckpointError(
           .verification, "what was written to \(quoted(planned.name)) is not what was planned",
+          in: conversion.output)
+      }
+    }
+    for file in files {
+      let found = try lifting(try PositionalFile(name: file.name, in: written.directory))
+      guard found.size == file.bytes else {
+        throw CheckpointError(
+          .verification, "\(quoted(file.name)) has \(found.size) bytes, \(file.bytes) were written",
           in: conversion.output)
       }
     }

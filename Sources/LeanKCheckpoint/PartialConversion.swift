@@ -40,8 +40,7 @@ extension Conversion {
       }
     }
     let meter = WorkMeter(
-      total: missing.reduce(0) { $0 + plan.shards[$1].bytesOut }, observer: observer,
-      output: output)
+      total: missing.reduce(0) { $0 + plan.shards[$1].bytesOut }, of: self, observer: observer)
     let free = try lifting(try parts.freeSpace())
     guard meter.total <= free else {
       throw CheckpointError(

@@ -33,10 +33,14 @@ public struct StructureProof: Sendable {
   /// Compares `pruned` with what `mask` makes of `dense`.
   ///
   /// `maskContentID` is that of the mask's file beside the pruned checkpoint. Reads both checkpoints
-  /// once. Throws where the comparison cannot be made; what does not hold is in `failures`.
+  /// once, and calls `progress` with the bytes compared so far and those to compare in all; what it
+  /// throws ends the comparison. Throws where the comparison cannot be made; what does not hold is in `failures`.
   public init(
     dense: CheckpointDirectory, pruned: CheckpointDirectory, mask: ChannelMask,
-    maskContentID: String, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
+    maskContentID: String,
+    progress: (_ done: Int, _ total: Int) throws(CheckpointError) -> Void = {
+      (_, _) throws(CheckpointError) in
+    }
   ) throws(CheckpointError) {
     guard let claim = pruned.pruned else {
       throw CheckpointError(
@@ -64,8 +68,9 @@ public struct StructureProof: Sendable {
                 + "\(found.info.scalar.rawValue) \(found.info.shape)"))
           continue
         }
-        failures += try comparison.compare(tensor, of: source.file, with: found)
-        progress(comparison.bytes, total)
+        failures += try comparison.compare(tensor, of: source.file, with: found) {
+          (done) throws(CheckpointError) in try progress(done, total)
+        }
       }
     }
     for shard in pruned.shards {

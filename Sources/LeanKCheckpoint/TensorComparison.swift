@@ -20,10 +20,12 @@ struct TensorComparison {
 
   init(model: ModelDescription) { self.model = model }
 
-  /// Failures of one tensor, whose type and shape are as planned.
+  /// Failures of one tensor, whose type and shape are as planned. Calls `progress` with the bytes
+  /// compared so far, of all tensors; what it throws ends the comparison.
   mutating func compare(
     _ tensor: PruningPlan.Tensor, of source: SafetensorsFile,
-    with found: (file: SafetensorsFile, info: TensorInfo)
+    with found: (file: SafetensorsFile, info: TensorInfo),
+    progress: (Int) throws(CheckpointError) -> Void
   ) throws(CheckpointError) -> [StructureProof.Failure] {
     var pieces: [Piece] = []
     let width = tensor.source.rowBytes
@@ -48,7 +50,7 @@ struct TensorComparison {
     var report = DifferingRows(tensor: tensor)
     var position = 0
     for piece in pieces {
-      try compare(piece, at: position, tensor, source, found, &report)
+      try compare(piece, at: position, tensor, source, found, &report, progress)
       position += piece.count
     }
     return report.failures(in: model)
@@ -62,7 +64,8 @@ struct TensorComparison {
 
   private mutating func compare(
     _ piece: Piece, at position: Int, _ tensor: PruningPlan.Tensor, _ source: SafetensorsFile,
-    _ found: (file: SafetensorsFile, info: TensorInfo), _ report: inout DifferingRows
+    _ found: (file: SafetensorsFile, info: TensorInfo), _ report: inout DifferingRows,
+    _ progress: (Int) throws(CheckpointError) -> Void
   ) throws(CheckpointError) {
     var done = 0
     while done < piece.count {
@@ -78,6 +81,7 @@ struct TensorComparison {
       }
       done += count
       bytes += count
+      try progress(bytes)
     }
   }
 

@@ -7,7 +7,7 @@ import Synchronization
 final class WorkMeter {
   let total: Int
   private let observer: Conversion.Observer
-  private let output: String
+  let interruption: CheckpointError
   private let state = Mutex(State())
 
   private struct State {
@@ -16,10 +16,10 @@ final class WorkMeter {
     var failure: CheckpointError?
   }
 
-  init(total: Int, observer: Conversion.Observer, output: String) {
+  init(total: Int, of conversion: Conversion, observer: Conversion.Observer) {
     self.total = total
     self.observer = observer
-    self.output = output
+    interruption = conversion.interruption
   }
 
   /// Counts `count` bytes and fails when an end was asked for.
@@ -38,10 +38,6 @@ final class WorkMeter {
 
   func checkStop() throws(CheckpointError) {
     if observer.shouldStop() { throw interruption }
-  }
-
-  var interruption: CheckpointError {
-    CheckpointError(.interrupted, "interrupted, there is no output", in: output)
   }
 
   /// Calls `body` with 0, 1, ... up to `count`, on up to `threads` threads; the first failure ends

@@ -1,5 +1,4 @@
 import ByteIO
-import Foundation
 import LeanKCheckpoint
 import LeanKMask
 import LeanKReport
@@ -68,9 +67,8 @@ struct ConversionReport: Encodable {
     let chosen = part.map { part in plan.shards(of: part).map { plan.shards[$0] } }
     bytesNeeded = chosen?.reduce(0) { $0 + $1.bytesOut } ?? preview.bytes
     leftOut = preview.leftOut
-    let space = try? FileManager.default.attributesOfFileSystem(
-      forPath: splitPath(conversion.output).parent)
-    bytesFree = Nullable((space?[.systemFreeSize] as? NSNumber)?.intValue)
+    let parent = try? DirectoryHandle(path: splitPath(conversion.output).parent)
+    bytesFree = Nullable(try? parent?.freeSpace())
     self.part = Nullable(part.map { PartReport(number: $0.number, count: $0.count) })
     self.contexts = try Self.contexts(conversion, contexts)
     output = conversion.output
@@ -101,7 +99,6 @@ struct ConversionReport: Encodable {
     written = true
     files = Dictionary(uniqueKeysWithValues: result.files.map { ($0.name, $0.bytes) })
     leftOut = result.leftOut
-    warnings += result.warnings
     verified = Nullable(isVerified)
   }
 
@@ -181,7 +178,9 @@ struct ConversionReport: Encodable {
         Formatting.row(
           "space",
           "\(Formatting.bytes(bytesNeeded)) needed"
-            + (bytesFree.wrapped.map { ", \(Formatting.bytes($0)) free" } ?? "")))
+            + (bytesFree.wrapped.map {
+              ", \(Formatting.bytes($0)) free" + ($0 < bytesNeeded ? ": not enough" : "")
+            } ?? "")))
     }
     for shard in shards.prefix(written ? 0 : 24) {
       lines.append(

@@ -131,10 +131,18 @@ struct ConvertCommand: Subcommand {
       progress: { progress.update($0, of: $1) }, shouldStop: { Interruption.isRequested })
     if verify {
       observer.verify = { (staging: String) throws(CheckpointError) in
+        progress.finish()
+        let comparing = ProgressBar(
+          console: console, isShown: !quiet && !json, label: "comparing")
+        defer { comparing.finish() }
         let proof = try StructureProof(
           dense: conversion.source,
           pruned: CheckpointDirectory(path: staging, acceptingIncomplete: true),
-          mask: conversion.plan.mask, maskContentID: conversion.maskContentID)
+          mask: conversion.plan.mask, maskContentID: conversion.maskContentID
+        ) { (done, total) throws(CheckpointError) in
+          comparing.update(done, of: total)
+          if Interruption.isRequested { throw conversion.interruption }
+        }
         structure = proof
         guard proof.passed else {
           throw CheckpointError(.inconsistent, "the result is not what the mask asks for")

@@ -19,7 +19,7 @@ final class ProgressBar {
     self.unit = unit
   }
 
-  /// Redraws at most ten times a second.
+  /// Redraws at most ten times a second, within the 80 columns of a terminal.
   func update(_ done: Int, of total: Int) {
     guard isShown, total > 0 else { return }
     let now = ContinuousClock.now
@@ -28,13 +28,13 @@ final class ProgressBar {
     let share = Double(done) / Double(total)
     let elapsed = start.duration(to: now) / .seconds(1)
     let rate = Double(done) / max(elapsed, 1e-3)
-    let left = Int((Double(total - done) / max(rate, 1e-3)).rounded(.up))
+    let left = Formatting.clock(seconds: Double(total - done) / max(rate, 1e-3))
     let amount =
       unit.map { "\(done) of \(total) \($0)" }
       ?? "\(Formatting.bytes(done)) of \(Formatting.bytes(total)), \(Formatting.bytes(Int(rate)))/s"
     console.note(
-      "\r\(label) \(Formatting.bar(share, width: 24)) \(Int(share * 100)) %  "
-        + "\(amount), \(left) s left\u{1B}[K", terminator: "")
+      "\r\(label) \(Formatting.bar(share, width: 12)) \(Int(share * 100)) %  "
+        + "\(amount), \(left) left\u{1B}[K", terminator: "")
   }
 
   /// Removes the line.

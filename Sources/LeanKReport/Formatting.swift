@@ -29,6 +29,15 @@ public enum Formatting {
     return fixed(amount, digits: 1) + " TB"
   }
 
+  /// `0:05`, `12:34`, `1:02:03`: what is begun of a second counts.
+  public static func clock(seconds: Double) -> String {
+    let whole = Int(exactly: min(max(0, seconds), 1e9).rounded(.up)) ?? 0
+    func twoDigits(_ value: Int) -> String { (value < 10 ? "0" : "") + String(value) }
+    let (hours, minutes) = (whole / 3600, whole / 60 % 60)
+    return (hours > 0 ? "\(hours):\(twoDigits(minutes))" : "\(minutes)") + ":"
+      + twoDigits(whole % 60)
+  }
+
   /// `0.1234`
   public static func decimal(_ value: Double) -> String { fixed(value, digits: 4) }
 

@@ -24,7 +24,10 @@ extension SafetensorsHeader {
     self.metadata = metadata
     var start = 8 + Self.json(infos, metadata).count
     start += 7 - (start + 7) % 8
-    if let dataStart, dataStart.isMultiple(of: 8), start <= Self.lengthLimit {
+    // Up to a page more: not for files that it would make noticeably larger.
+    if let dataStart, dataStart.isMultiple(of: 8), start <= Self.lengthLimit,
+      offset >= 256 * Self.pageSize
+    {
       start += (dataStart % Self.pageSize - start % Self.pageSize + Self.pageSize) % Self.pageSize
     }
     self.dataStart = start

@@ -71,6 +71,21 @@ import Testing
     #expect(try entries("out") == ["a"])
   }
 
+  #if os(Linux)
+    /// Names on Linux are bytes; what an exchanged output holds may have been named by anything.
+    @Test func namesThatAreNoTextAreRemovedAsWell() throws {
+      try folder.write([7], to: "out/a")
+      try Data().write(to: URL(filePath: folder.path("out/b")))
+      #expect(unsafe rename(folder.path("out/b"), folder.path("out/") + "x") == 0)
+      let odd = Array(folder.path("out/").utf8CString.dropLast()) + [-1, 0x41, 0]
+      #expect(unsafe rename(folder.path("out/x"), odd) == 0)
+      let staging = try stage(replacing: true)
+      try staging.commit()
+      #expect(try entries() == ["out"])
+      #expect(try entries("out") == [])
+    }
+  #endif
+
   /// What appears under the output's name after the check is not overwritten.
   @Test func theFirstOfTwoWins() throws {
     let first = try stage()

@@ -11,7 +11,7 @@ Each time: a documented exit code, one line that says why, no output or the comp
 left but what `leank clean` removes.
 """
 import os, resource, shutil, struct, subprocess, sys, tempfile
-from tiny import Checks, hashes, model, run
+from tiny import Checks, arguments, hashes, model, run
 
 
 class Limits:
@@ -210,9 +210,10 @@ class Limits:
 
 
 def main():
+    leank, parts, _ = arguments(["disk", "filesize", "streams", "permissions"])
     with tempfile.TemporaryDirectory() as work:
-        limits = Limits(os.path.abspath(sys.argv[1]), work)
-        for part in sys.argv[2:] or ["disk", "filesize", "streams", "permissions"]:
+        limits = Limits(leank, work)
+        for part in parts:
             getattr(limits, part)()
         print(f"{limits.check.count} checks, {len(limits.check.bad)} failures")
         sys.exit(bool(limits.check.bad))

@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
 """Changes the input of `leank convert` while it stands still, runs two of it at once, and gives it odd paths.
 
-    python3 Tests/CrashSafety/races.py LEANK [changed|two|paths ...]
+    python3 Tests/CrashSafety/races.py LEANK [changed|two|paths ...] [--quick]
 
 changed  stops the run at its N-th write, copy or fsync (strace), changes a file of the input in one of several ways and lets
          it go on: exit code 7 and no output, or the complete output when all was read and checked before
 two      two runs to one output at the same time, plain, with --force, --shard and --commit: who exits 0 made the complete output,
          who comes too late exits 8
+--quick stops the run at fewer places, and makes 5 rounds of two runs, not 50.
 paths    outputs that are, contain, lie in or lead to the input, links, devices, and a Hugging Face snapshot as input
 """
 import os, re, shutil, signal, subprocess, sys, tempfile, time
-from tiny import Checks, digest, hashes, model, run
+from tiny import Checks, arguments, digest, hashes, model, run
 
 SHARD = "model-00002-of-00003.safetensors"
 
@@ -33,7 +34,8 @@ CHANGES = {
 
 
 class Races:
-    def __init__(self, leank, work):
+    def __init__(self, leank, work, quick):
+        self.step, self.rounds = (7, 5) if quick else (1, 50)
         self.leank, self.work, self.check = leank, work, Checks()
         model(work + "/dense")
         self.mask = work + "/dense.npy"
@@ -70,9 +72,9 @@ class Races:
             for how, change in CHANGES.items():
                 codes = []
                 for call in ("write", "copy_file_range", "fsync"):
-                    number = 0
+                    number = 1 - self.step
                     while True:
-                        number += 1
+                        number += self.step
                         shutil.rmtree(dense, ignore_errors=True)
                         shutil.rmtree(out, ignore_errors=True)
                         shutil.copytree(self.work + "/dense", dense)
@@ -89,7 +91,7 @@ class Races:
                 self.check(f"{how} {name} is noticed", 7 in codes, codes)
                 print(f"{how} {name}: {len(codes)} points, {codes.count(7)} refused, {codes.count(0)} complete", flush=True)
 
-    def two(self, rounds=50):
+    def two(self):
         out, gathered = self.work + "/out", self.work + "/.out.leank-parts"
         # Options of both, what each may exit with, and what there is before.
         late = [(0, 8), (8, 0)]
@@ -100,7 +102,7 @@ class Races:
                                     # A commit that finds neither parts nor output yet says that parts are missing.
                                     (["--commit"], ["--commit"], late + [(0, 6), (6, 0)])]:
             seen = {}
-            for _ in range(rounds):
+            for _ in range(self.rounds):
                 shutil.rmtree(out, ignore_errors=True)
                 shutil.rmtree(gathered, ignore_errors=True)
                 if "--commit" in other:
@@ -175,9 +177,10 @@ class Races:
 
 
 def main():
+    leank, parts, quick = arguments(["changed", "two", "paths"])
     with tempfile.TemporaryDirectory() as work:
-        races = Races(os.path.abspath(sys.argv[1]), work)
-        for part in sys.argv[2:] or ["changed", "two", "paths"]:
+        races = Races(leank, work, quick)
+        for part in parts:
             getattr(races, part)()
         print(f"{races.check.count} checks, {len(races.check.bad)} failures")
         sys.exit(bool(races.check.bad))

@@ -1,5 +1,5 @@
 """A tiny checkpoint, and what the scripts here need to run leank on it."""
-import hashlib, json, os, struct, subprocess
+import hashlib, json, os, struct, subprocess, sys
 
 MARKER = "LEANK_INCOMPLETE"
 
@@ -63,6 +63,13 @@ def hashes(folder):
 def run(command, **more):
     """A finished process; a crash is to end at once, without a backtrace."""
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "SWIFT_BACKTRACE": "enable=no"}, **more)
+
+
+def arguments(parts):
+    """From the command line: the binary's path, the parts to run (all of `parts` unless some are named), and whether a sample of
+    each is enough (`--quick`)."""
+    words = [w for w in sys.argv[1:] if w != "--quick"]
+    return os.path.abspath(words[0]), words[1:] or parts, "--quick" in sys.argv
 
 
 class Checks:

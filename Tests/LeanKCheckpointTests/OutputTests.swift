@@ -166,6 +166,28 @@ import Testing
     #expect(passed)
   }
 
+  /// A checkpoint is compared for minutes: the comparison ends where its progress does.
+  @Test func aComparisonCanBeStopped() throws {
+    _ = try conversion().run()
+    let source = try CheckpointDirectory(path: dense)
+    let pruned = try CheckpointDirectory(path: folder.path("out"))
+    var seen: [(Int, Int)] = []
+    let proof = try StructureProof(
+      dense: source, pruned: pruned, mask: mask, maskContentID: testContentID
+    ) { (done, total) throws(CheckpointError) in seen.append((done, total)) }
+    #expect(seen.last?.0 == proof.comparedBytes)
+    #expect(seen.allSatisfy { $0.1 == proof.comparedBytes })
+    for stop in seen.map(\.0) {
+      #expect(throws: CheckpointError(.interrupted, "")) {
+        try StructureProof(
+          dense: source, pruned: pruned, mask: mask, maskContentID: testContentID
+        ) { (done, _) throws(CheckpointError) in
+          if done >= stop { throw CheckpointError(.interrupted, "") }
+        }
+      }
+    }
+  }
+
   /// Stopped after each piece of work in turn, a conversion leaves nothing, until it is through.
   @Test(arguments: [1, 3]) func stoppingAtAnyPointLeavesNothing(threads: Int) throws {
     for point in 0... {

@@ -1,6 +1,7 @@
 import Foundation
 import LeanKCommands
 import StrictJSON
+import TensorFiles
 import TestSupport
 import Testing
 
@@ -78,6 +79,22 @@ import Testing
     let text = try convert("other", "--dry-run", "--context", "1000").output
     #expect(text.contains("1,000 tokens: K and V "))
     #expect(text.contains("needed, "))
+  }
+
+  @Test func aWarningIsGivenOnce() throws {
+    let index = dense + "/model.safetensors.index.json"
+    #expect(!files.fileExists(atPath: index))
+    try files.moveItem(
+      atPath: dense + "/model.safetensors", toPath: dense + "/model-1.safetensors")
+    let model = try SafetensorsFile(path: dense + "/model-1.safetensors")
+    let map = model.header.tensors.map { "\"\($0.name)\": \"model-1.safetensors\"" }
+    try folder.write(
+      Array(
+        "{\"metadata\": {\"total_size\": 1}, \"weight_map\": {\(map.joined(separator: ","))}}".utf8),
+      to: "dense/model.safetensors.index.json")
+    let run = try convert("out", "--json")
+    #expect(try run.json["warnings"]?.count == 1)
+    #expect(run.diagnostics.components(separatedBy: "total_size").count == 2)
   }
 
   @Test func cleanRemovesWhatWasLeftBehind() throws {

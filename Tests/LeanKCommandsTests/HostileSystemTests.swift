@@ -97,6 +97,23 @@ import Testing
     #expect(try Self.contents(folder.path("out")) == reference)
   }
 
+  /// Source and output are open at once, three files of weights each.
+  @Test("too few open files are refused before anything is written", arguments: [8, 30])
+  func fewOpenFiles(_ count: Int) throws {
+    let dense = try copyModel("llama_bias_sharded", to: folder, as: "sharded")
+    let mask = Fixtures.path("Reference/llama_bias_sharded/mask.npy")
+    let command = "leank convert --model '\(dense)' --mask '\(mask)' --output out --quiet"
+    let run = try run("ulimit -n \(count)\n" + command)
+    #expect(run.code == 6, "\(run.diagnostics)")
+    #expect(run.diagnostics.contains("ulimit -n"))
+    #expect(run.diagnostics.contains("take up to") == (count == 30))
+    #expect(
+      try files.contentsOfDirectory(atPath: folder.path).sorted()
+        == ["dense", "mask.npy", "pruned", "sharded"])
+    // A limit that the user may raise is raised.
+    #expect(try self.run("ulimit -S -n 8\n" + command).code == 0)
+  }
+
   @Test("of two runs to one output one wins, the other exits 8")
   func twoRuns() throws {
     for _ in 0..<5 {

@@ -31,6 +31,16 @@ struct NumberTests {
   }
 
   @Test(
+    "time left reads as a clock",
+    arguments: [
+      (-1, "0:00"), (0, "0:00"), (0.2, "0:01"), (59, "0:59"), (59.5, "1:00"), (3599, "59:59"),
+      (3600, "1:00:00"), (36_000.1, "10:00:01"), (.infinity, "277777:46:40"),
+    ] as [(Double, String)])
+  func clock(seconds: Double, text: String) {
+    #expect(Formatting.clock(seconds: seconds) == text)
+  }
+
+  @Test(
     "a cache costs what counting keys one by one gives", arguments: try Expected.read().masks,
     [false, true])
   func cache(expected: Expected.Mask, isSliding: Bool) throws {

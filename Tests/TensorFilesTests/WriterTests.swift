@@ -21,6 +21,18 @@ struct WriterTests {
       scalar: scalar, shape: shape, bytes: (0..<count).map { _ in UInt8(generator.next() % 2) })
   }
 
+  /// Data that begins as far into a page as the source's is copied page by page; a small file is not
+  /// made larger for that.
+  @Test(arguments: [(1 << 20, 1000), ((1 << 20) - 1, 80)])
+  func headersKeepPlacesInAPage(size: Int, start: Int) {
+    for source in [1000, 4096 + 1000] {
+      let header = SafetensorsHeader(
+        layingOut: [(name: "a", scalar: .u8, shape: [size])], metadata: [:], inPagesLike: source)
+      #expect(header.dataStart == start)
+      #expect(header.encoded.count == start)
+    }
+  }
+
   @Test(arguments: numpyScalars, shapes)
   func npyRoundTrip(scalar: ScalarType, shape: [Int]) throws {
     let array = Self.array(scalar, shape)
