@@ -70,13 +70,15 @@ public struct JSONDocument: Sendable {
     return (try? scanner.string(in: bytes.span)) ?? ""
   }
 
-  /// Whether the string at `start` is `text`; plain strings are compared where they stand.
+  /// Whether the string at `start` is `text`, byte for byte; plain strings are compared where they
+  /// stand. To `String`, other spellings are equal as well, such as the Kelvin sign and K.
   func isString(at start: Int, equalTo text: String) -> Bool {
     let span = bytes.span
     var offset = start + 1
     for byte in text.utf8 {
       guard offset < span.count, span[offset] == byte, byte != 0x5C, byte != 0x22 else {
-        return span[min(offset, span.count - 1)] == 0x5C && string(at: start) == text
+        return span[min(offset, span.count - 1)] == 0x5C
+          && string(at: start).utf8.elementsEqual(text.utf8)
       }
       offset += 1
     }

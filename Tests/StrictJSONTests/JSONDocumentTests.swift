@@ -109,6 +109,8 @@ struct JSONDocumentTests {
     #expect(root[""]?.integer == 4)
     #expect(root["ab\""]?.integer == 5)
     #expect(root["b"] == nil)
+    // the Kelvin sign is K to String, not to JSON
+    #expect(try parse(#"{"\u212a": 1, "\u212b": 2}"#)["K"] == nil)
     #expect(root.children.map(\.key) == ["a", "a\\b", "ab", "", "ab\""])
   }
 
