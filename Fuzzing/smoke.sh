@@ -25,20 +25,37 @@ is_slow() {
   return 1
 }
 
+# Inputs that the last run executed; one that was killed has no statistics, only its progress.
+executions() {
+  grep -o -e '^#[0-9]*' -e '^stat::number_of_executed_units: [0-9]*' ".run-$1.log" \
+    | grep -o '[0-9]*$' | sort -n | tail -1
+}
+
+# Whether the last run ended well: with 0, or because of inputs that are no slower than others (70 is libFuzzer's exit code
+# for a timeout; 137 where it was killed while it reported one).
+is_clean() {
+  case $2 in
+    0) return 0 ;;
+    70 | 137) ls ".findings/$1"/timeout-* >/dev/null 2>&1 && ! is_slow "$1" ;;
+    *) return 1 ;;
+  esac
+}
+
 one() {
-  local status executed=0 left=$seconds end=$((SECONDS + seconds))
+  local status count executed=0 left=$seconds end=$((SECONDS + seconds))
   rm -rf ".findings/$1"
   while [ "$left" -gt 0 ]; do
     status=0
     timeout -s KILL $((left + 150)) ./run.sh "$1" "$left" </dev/null >".smoke-$1.log" 2>&1 || status=$?
-    executed=$((executed + $(sed -n 's/^stat::number_of_executed_units: //p' ".run-$1.log")))
-    # 70 is libFuzzer's exit code for a timeout; after a false one the run goes on
-    if [ "$status" -ne 0 ] && { [ "$status" -ne 70 ] || is_slow "$1"; }; then
-      echo "$1: FINDING, see Fuzzing/.run-$1.log and Fuzzing/.findings/$1"
+    count=$(executions "$1")
+    executed=$((executed + ${count:-0}))
+    if ! is_clean "$1" "$status"; then
+      echo "$1: FINDING (exit $status), see Fuzzing/.run-$1.log and Fuzzing/.findings/$1"
       tail -40 ".run-$1.log"
       return 1
     fi
     rm -f ".findings/$1"/timeout-*
+    # after a false timeout the run goes on
     left=$((status == 0 ? 0 : end - SECONDS))
   done
   echo "$1: $executed executions," \
