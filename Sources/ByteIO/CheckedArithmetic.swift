@@ -5,11 +5,6 @@ extension FixedWidthInteger {
     return overflow ? nil : sum
   }
 
-  public func subtracting(_ other: Self) -> Self? {
-    let (difference, overflow) = subtractingReportingOverflow(other)
-    return overflow ? nil : difference
-  }
-
   public func multiplied(by other: Self) -> Self? {
     let (product, overflow) = multipliedReportingOverflow(by: other)
     return overflow ? nil : product

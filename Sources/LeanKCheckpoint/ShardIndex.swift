@@ -40,21 +40,7 @@ public struct ShardIndex: Sendable {
     guard map.value.count > 0 else {
       throw root.error(.outOfRange, "the map names no tensor", "weight_map")
     }
-    var weightMap: [String: String] = [:]
-    weightMap.reserveCapacity(map.value.count)
-    var names: Set<String> = []
-    for (tensor, value) in map.value.children {
-      guard let name = value.string else {
-        throw map.error(
-          .wrongType, "expected a file name, found \(value.kind.rawValue)", escaped(tensor))
-      }
-      if names.insert(name).inserted { try Self.check(name, in: path) }
-      weightMap[tensor] = name
-    }
-    guard names.count <= Self.shardLimit else {
-      throw CheckpointError(
-        .tooManyShards, "\(names.count) shards, the limit is \(Self.shardLimit)", in: path)
-    }
+    let names = try Self.shardNames(of: map)
     let metadata = try root.object("metadata")
     totalSize = try metadata?.optionalNumber("total_size")
     if let metadata, let totalSize, totalSize < 0 {
@@ -62,10 +48,32 @@ public struct ShardIndex: Sendable {
     }
     totalSizeRange = metadata?.value["total_size"]?.byteRange
     totalParametersRange = metadata?.value["total_parameters"]?.byteRange
+    var weightMap: [String: String] = [:]
+    weightMap.reserveCapacity(map.value.count)
+    for (tensor, value) in map.value.children { weightMap[tensor] = value.string }
     self.bytes = bytes
     self.path = path
     self.weightMap = weightMap
     shardNames = names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  }
+
+  /// The file names in the map, all of them checked before memory is taken for its tensors.
+  private static func shardNames(of map: ConfigurationObject) throws(CheckpointError) -> Set<String>
+  {
+    var names: Set<String> = []
+    for (tensor, value) in map.value.children {
+      guard let name = value.string else {
+        throw map.error(
+          .wrongType, "expected a file name, found \(value.kind.rawValue)", escaped(tensor))
+      }
+      guard names.insert(name).inserted else { continue }
+      try check(name, in: map.path)
+      guard names.count <= shardLimit else {
+        throw CheckpointError(
+          .tooManyShards, "more than \(shardLimit) shards", in: map.path)
+      }
+    }
+    return names
   }
 
   /// Shard names are one path component, so that no index leads out of its directory.

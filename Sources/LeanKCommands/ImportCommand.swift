@@ -52,7 +52,7 @@ struct ImportCommand: Subcommand {
     if let scores {
       let found = try MaskInput.scores(scores, geometry: document.mask.layers.map(\.geometry))
       document = try MaskDocument(
-        mask: document.mask, alignment: document.alignment, scores: found.scores,
+        mask: document.mask, alignment: document.alignment, scores: found.values,
         deployment: document.deployment, provenance: document.provenance)
       notes += found.notes
     }

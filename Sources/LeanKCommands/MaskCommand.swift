@@ -61,12 +61,11 @@ struct MaskCommand: Subcommand {
     let checkpoint = try model.map { try CheckpointDirectory(path: $0) }
     let geometry = try checkpoint?.geometryDescription.geometries
     let found = try MaskInput.scores(scores, geometry: geometry)
-    let selection = try choose(found.scores, geometry ?? found.layers)
+    let selection = try choose(found.values, geometry ?? found.layers)
     var document = try MaskDocument(
-      mask: selection.mask, alignment: selection.alignment, scores: found.scores)
+      mask: selection.mask, alignment: selection.alignment, scores: found.values)
     if modeOptions.isGiven { document.deployment = try modeOptions.resolve() }
-    document.provenance.record(
-      source: scores, bytes: try readFile(scores, limit: MaskInput.fileLimit), model: checkpoint)
+    document.provenance.record(source: scores, bytes: found.bytes, model: checkpoint)
     document.provenance[Provenance.recipe] =
       "leank mask --ratio \(ratio) --align \(align) --rule \(rule.rawValue)"
       + (pairs ? " --pairs" : "")

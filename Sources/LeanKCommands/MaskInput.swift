@@ -31,51 +31,65 @@ struct MaskInput {
       let file = try LeankFile(bytes, path: path)
       input = MaskInput(document: file.document, file: file, bytes: bytes, notes: [])
     }
-    if let description { input.document.mask = try description.adopt(input.document.mask) }
+    guard let description else { return input }
+    do throws(CheckpointError) {
+      input.document.mask = try description.adopt(input.document.mask)
+    } catch {
+      throw error.located(in: path)
+    }
     return input
   }
 
-  /// Scores alone are no mask: the refusal says how one is made.
   private static func imported(
     _ bytes: [UInt8], _ format: InterchangeFormat, _ path: String, geometry: [LayerGeometry]?
   ) throws -> MaskInput {
-    let found = try importing(bytes, format, path, geometry: geometry)
-    guard let mask = found.mask else {
-      throw CommandError(
-        .unsupported,
-        "\(escaped(path, limit: 4096)): holds scores, not a mask of 0 and 1: make a mask of them with "
-          + "leank mask, or add them to one with leank import --scores")
-    }
+    let found = try importing(bytes, format, path, .mask, geometry: geometry)
+    guard let mask = found.mask else { throw InterchangeError(.wanted, "holds no mask", in: path) }
     let document = try MaskDocument(
       mask: mask, alignment: Alignment.found(in: mask), scores: found.scores)
     return MaskInput(document: document, file: nil, bytes: bytes, notes: found.notes)
   }
 
-  /// Scores from the file at `path`, for a mask or a model of the given layers.
-  static func scores(
-    _ path: String, geometry: [LayerGeometry]?
-  ) throws -> (scores: ImportanceScores, layers: [LayerGeometry], notes: [String]) {
+  /// Scores as a command was given them.
+  struct Scores {
+    let values: ImportanceScores
+    let layers: [LayerGeometry]
+    let bytes: [UInt8]
+    /// What the user should know about the reading, in sentences.
+    let notes: [String]
+  }
+
+  /// Scores from the file at `path` (`-` for a `.leank` file on standard input), for a mask or a
+  /// model of the given layers.
+  static func scores(_ path: String, geometry: [LayerGeometry]?) throws -> Scores {
     let bytes = try readFile(path, limit: fileLimit)
     if let format = InterchangeFormat(path: path), !bytes.span.starts(with: signature) {
-      let found = try importing(bytes, format, path, geometry: geometry)
+      let found = try importing(bytes, format, path, .scores, geometry: geometry)
       guard let scores = found.scores else {
-        throw CommandError(
-          .unsupported, "\(escaped(path, limit: 4096)): holds a mask of 0 and 1, no scores")
+        throw InterchangeError(.wanted, "holds no scores", in: path)
       }
-      return (scores, found.layers, found.notes)
+      return Scores(values: scores, layers: found.layers, bytes: bytes, notes: found.notes)
     }
     let document = try LeankFile(bytes, path: path).document
     guard let scores = document.scores else {
       throw CommandError(.unsupported, "\(escaped(path, limit: 4096)): the file has no scores")
     }
-    return (scores, document.mask.layers.map(\.geometry), [])
+    let mask: ChannelMask
+    do throws(MaskError) {
+      mask = if let geometry { try document.mask.adopting(geometry) } else { document.mask }
+    } catch {
+      throw CommandError(
+        .malformed, "\(escaped(path, limit: 4096)): scores of another shape: \(error.description)")
+    }
+    return Scores(values: scores, layers: mask.layers.map(\.geometry), bytes: bytes, notes: [])
   }
 
   private static func importing(
-    _ bytes: [UInt8], _ format: InterchangeFormat, _ path: String, geometry: [LayerGeometry]?
+    _ bytes: [UInt8], _ format: InterchangeFormat, _ path: String, _ wanted: MaskImporter.Wanted,
+    geometry: [LayerGeometry]?
   ) throws -> ImportedMask {
     do throws(InterchangeError) {
-      return try MaskImporter.read(bytes.span, as: format, geometry: geometry)
+      return try MaskImporter.read(bytes.span, as: format, geometry: geometry, wanting: wanted)
     } catch {
       throw error.located(in: path)
     }

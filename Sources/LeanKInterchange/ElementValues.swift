@@ -87,43 +87,57 @@ struct ElementValues {
     }
   }
 
-  /// The elements as patterns of `scoreScalar`, and how many had to be rounded.
+  /// The elements as patterns of `scoreScalar`, and how many had to be rounded. `first` is the number
+  /// of the first among the scores of all layers.
   ///
-  /// Fails with `.values` on a BOOL that is neither 0 nor 1 and on numbers past F32's range.
-  func scores(name: String) throws(InterchangeError) -> (bits: [UInt32], rounded: Int) {
+  /// Fails with `.values` on what no score can be, before anything is allocated: a BOOL that is neither
+  /// 0 nor 1, a number past F32's range, a NaN, an alpha outside 0...1.
+  func scores(
+    name: String, from first: Int, areAlphas: Bool
+  ) throws(InterchangeError) -> (bits: [UInt32], rounded: Int) {
+    for index in 0..<array.count {
+      let pattern = try score(index, name: name).pattern
+      try InterchangeError.converting(at: .key(name)) { () throws(MaskError) in
+        try ImportanceScores.check(
+          pattern, at: first + index, as: scoreScalar, isAlpha: areAlphas)
+      }
+    }
     var result: [UInt32] = []
     result.reserveCapacity(array.count)
     var rounded = 0
     for index in 0..<array.count {
-      let pattern = pattern(index)
-      switch kind {
-      case .real16, .brain16, .real32: result.append(UInt32(truncatingIfNeeded: pattern))
-      case .bool:
-        guard pattern <= 1 else {
-          throw InterchangeError(
-            .values, "BOOL element \(index) is neither 0 nor 1", at: .key(name))
-        }
-        result.append(Float(pattern).bitPattern)
-      case .signed:
-        let extended =
-          pattern & signBit != 0
-          ? Int64(bitPattern: pattern | ~(signBit &* 2 &- 1)) : Int64(pattern)
-        result.append(Float(extended).bitPattern)
-        if Float(exactly: extended) == nil { rounded += 1 }
-      case .unsigned:
-        result.append(Float(pattern).bitPattern)
-        if Float(exactly: pattern) == nil { rounded += 1 }
-      case .real64:
-        let value = Double(bitPattern: pattern)
-        let narrow = Float(value)
-        guard narrow.isFinite || !value.isFinite else {
-          throw InterchangeError(
-            .values, "score \(index) is \(value), past the range of F32", at: .key(name))
-        }
-        if !value.isNaN, Double(narrow) != value { rounded += 1 }
-        result.append(narrow.bitPattern)
-      }
+      let (pattern, isRounded) = try score(index, name: name)
+      result.append(pattern)
+      if isRounded { rounded += 1 }
     }
     return (result, rounded)
+  }
+
+  private func score(
+    _ index: Int, name: String
+  ) throws(InterchangeError) -> (pattern: UInt32, isRounded: Bool) {
+    let pattern = pattern(index)
+    switch kind {
+    case .real16, .brain16, .real32: return (UInt32(truncatingIfNeeded: pattern), false)
+    case .bool:
+      guard pattern <= 1 else {
+        throw InterchangeError(.values, "BOOL element \(index) is neither 0 nor 1", at: .key(name))
+      }
+      return (Float(pattern).bitPattern, false)
+    case .signed:
+      let extended =
+        pattern & signBit != 0
+        ? Int64(bitPattern: pattern | ~(signBit &* 2 &- 1)) : Int64(pattern)
+      return (Float(extended).bitPattern, Float(exactly: extended) == nil)
+    case .unsigned: return (Float(pattern).bitPattern, Float(exactly: pattern) == nil)
+    case .real64:
+      let value = Double(bitPattern: pattern)
+      let narrow = Float(value)
+      guard narrow.isFinite || !value.isFinite else {
+        throw InterchangeError(
+          .values, "score \(index) is \(value), past the range of F32", at: .key(name))
+      }
+      return (narrow.bitPattern, !value.isNaN && Double(narrow) != value)
+    }
   }
 }

@@ -18,6 +18,8 @@ public struct InterchangeCode: DiagnosticCode {
 
   /// The file holds no tensor at all.
   public static let noTensor = Self("no_tensor", .unsupported)
+  /// The file holds scores where a mask is wanted, or the other way round.
+  public static let wanted = Self("wanted", .unsupported)
   /// Tensor names that leave open which is what.
   public static let names = Self("names", .unsupported)
   /// An array that is not layers of heads of channels.

@@ -158,14 +158,16 @@ struct LayeredTensors {
           .elementType, "scores of different types in one file", at: .key(tensor.name))
       }
       scalar = values.scoreScalar
-      let found = try values.scores(name: tensor.name)
-      bits += found.bits
+      let found = try values.scores(
+        name: tensor.name, from: bits.count, areAlphas: kind == ImportanceScores.alphaKind)
+      // one tensor of all layers is the usual case, and not copied
+      if bits.isEmpty { bits = found.bits } else { bits += found.bits }
       rounded += found.rounded
     }
     return try InterchangeError.converting { () throws(MaskError) in
       let plain = try ImportanceScores(
         kind: kind ?? MaskImporter.unnamedKind, scalar: scalar ?? .f32, bits: bits)
-      guard kind == nil, plain.values.allSatisfy({ (0...1).contains($0) }) else {
+      guard kind == nil, (0..<plain.count).allSatisfy({ (0...1).contains(plain[$0]) }) else {
         return (plain, rounded)
       }
       let alphas = try ImportanceScores(

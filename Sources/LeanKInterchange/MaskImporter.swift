@@ -29,16 +29,23 @@ public enum MaskImporter {
 
   /// The mask, scores or both in `bytes`, a file in `format`.
   ///
-  /// - Parameter geometry: the layers of a model. The file has to agree with it, and takes query
-  ///   heads and rotation from it; needed for tables.
+  /// - Parameters:
+  ///   - geometry: the layers of a model. The file has to agree with it, and takes query heads and
+  ///     rotation from it; needed for tables.
+  ///   - wanted: what the file has to hold; one without it fails with `.wanted` before memory is taken
+  ///     for the rest.
   ///
   /// Scores keep their bits in F32, F16 and BF16. Integers and F64 become F32, with a note where that
   /// rounds. Scores whose kind the file does not tell are `leank.alpha` when all lie in 0...1.
   public static func read(
     _ bytes: Span<UInt8>, as format: InterchangeFormat, geometry: [LayerGeometry]? = nil,
-    limits: TensorFileLimits = .standard
+    wanting wanted: Wanted? = nil, limits: TensorFileLimits = .standard
   ) throws(InterchangeError) -> ImportedMask {
-    if format == .json { return try MaskJSON.read(bytes, geometry: geometry) }
+    if format == .json {
+      let found = try MaskJSON.read(bytes, geometry: geometry)
+      try wanted?.check(hasMask: found.mask != nil, hasScores: found.scores != nil)
+      return found
+    }
     var kind: String?
     let tensors: [NamedTensor]
     do throws(TensorFileError) {
@@ -62,24 +69,30 @@ public enum MaskImporter {
     }
     let parts = try TensorNames.parts(of: tensors, geometry: geometry)
     for part in parts { try part.checkLimits(limits) }
-    return try assemble(parts, kind: kind, geometry: geometry)
+    return try assemble(parts, kind: kind, geometry: geometry, wanted)
   }
 
   /// Puts the parts of a file together and checks them against each other and the model.
   private static func assemble(
-    _ parts: [LayeredTensors], kind: String?, geometry: [LayerGeometry]?
+    _ parts: [LayeredTensors], kind: String?, geometry: [LayerGeometry]?, _ wanted: Wanted?
   ) throws(InterchangeError) -> ImportedMask {
     var layers: [LayerGeometry]?
-    var mask: ChannelMask?
-    var scores: ImportanceScores?
-    var notes: [String] = []
+    var areMasks: [Bool] = []
     for part in parts {
       let shapes = try part.geometries(matching: geometry)
       guard layers == nil || layers == shapes else {
         throw InterchangeError(.geometry, "mask and scores are of different shape")
       }
       layers = shapes
-      if try part.isMask() {
+      areMasks.append(try part.isMask())
+    }
+    try wanted?.check(hasMask: areMasks.contains(true), hasScores: areMasks.contains(false))
+    let shapes = layers ?? []
+    var mask: ChannelMask?
+    var scores: ImportanceScores?
+    var notes: [String] = []
+    for (part, isMask) in zip(parts, areMasks) {
+      if isMask {
         mask = try part.mask(shapes)
       } else {
         let (found, rounded) = try part.scores(kind: kind)
@@ -89,6 +102,24 @@ public enum MaskImporter {
         }
       }
     }
-    return ImportedMask(layers: layers ?? [], mask: mask, scores: scores, notes: notes)
+    return ImportedMask(layers: shapes, mask: mask, scores: scores, notes: notes)
+  }
+
+  /// What a caller cannot do without.
+  public enum Wanted: Sendable, Hashable {
+    case mask, scores
+
+    fileprivate func check(hasMask: Bool, hasScores: Bool) throws(InterchangeError) {
+      switch self {
+      case .mask where !hasMask:
+        throw InterchangeError(
+          .wanted,
+          "holds scores, not a mask of 0 and 1: make a mask of them with leank mask, or add them to one "
+            + "with leank import --scores")
+      case .scores where !hasScores:
+        throw InterchangeError(.wanted, "holds a mask of 0 and 1, no scores")
+      default: break
+      }
+    }
   }
 }

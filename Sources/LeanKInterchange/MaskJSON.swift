@@ -30,7 +30,7 @@ enum MaskJSON {
     do throws(JSONError) {
       document = try JSONDocument(parsing: bytes, valueLimit: valueLimit)
     } catch {
-      throw InterchangeError(.json, error.description)
+      throw InterchangeError(json: error)
     }
     let root = document.root
     try checkKeys(
@@ -196,5 +196,14 @@ enum MaskJSON {
       last = channel
     }
     return set
+  }
+}
+
+extension InterchangeError {
+  /// A text that is not the JSON leank reads; class and place stay.
+  fileprivate init(json error: JSONError) {
+    var place: Location?
+    if case .byte(let offset) = error.location { place = .byte(offset) }
+    self.init(InterchangeCode("json", error.failureClass), error.detail, at: place, in: error.path)
   }
 }

@@ -9,6 +9,12 @@ enum SafetensorsBytes {
   ) throws(TensorFileError) -> (tensors: [NamedTensor], metadata: [String: String]) {
     if let error = TensorFileError.misnamedSafetensors(bytes) { throw error }
     let length = try SafetensorsHeader.jsonLength(parsing: bytes, fileSize: bytes.count)
+    guard length <= limits.safetensorsHeader else {
+      throw TensorFileError(
+        .headerTooLong,
+        "safetensors header of \(length) bytes, the limit for masks is \(limits.safetensorsHeader)",
+        at: .byte(0))
+    }
     let header = try SafetensorsHeader(
       json: bytes.extracting(8..<8 + length), fileSize: bytes.count)
     var tensors: [NamedTensor] = []

@@ -58,12 +58,11 @@ enum TensorNames {
     _ tensors: [(tensor: NamedTensor, layer: Int?)], role: LayeredTensors.Role,
     geometry: [LayerGeometry]?
   ) throws(InterchangeError) -> LayeredTensors? {
-    guard let first = tensors.first else { return nil }
+    guard !tensors.isEmpty else { return nil }
     if let whole = tensors.first(where: { $0.layer == nil })?.tensor {
-      guard tensors.count == 1 else {
+      if let other = tensors.first(where: { $0.layer != nil })?.tensor {
         throw InterchangeError(
-          .names,
-          "tensors \(quoted(whole.name)) and \(quoted(first.tensor.name)) hold the same twice")
+          .names, "tensors \(quoted(whole.name)) and \(quoted(other.name)) hold the same twice")
       }
       return try LayeredTensors(whole: whole, role: role, geometry: geometry)
     }

@@ -30,20 +30,29 @@ public struct ImportanceScores: Sendable, Hashable {
     }
     var canonical = bits
     let negativeZero: UInt32 = scalar == .f32 ? 0x8000_0000 : 0x8000
+    let isAlpha = kind == Self.alphaKind
     for (index, pattern) in bits.enumerated() {
-      guard scalar == .f32 || pattern <= 0xFFFF else {
-        throw MaskError(.scores, "score \(index) is not a 16-bit pattern")
-      }
       if pattern == negativeZero { canonical[index] = 0 }
-      let value = Self.value(of: pattern, as: scalar)
-      guard !value.isNaN else { throw MaskError(.scores, "score \(index) is NaN") }
-      guard kind != Self.alphaKind || (0...1).contains(value) else {
-        throw MaskError(.scores, "score \(index) is \(value), outside 0...1 of \(kind)")
-      }
+      try Self.check(pattern, at: index, as: scalar, isAlpha: isAlpha)
     }
     self.kind = kind
     self.scalar = scalar
     self.bits = canonical
+  }
+
+  /// Fails where `pattern` can be no score, the one at `index`; for scores that are checked before
+  /// there is memory for all.
+  public static func check(
+    _ pattern: UInt32, at index: Int, as scalar: Scalar, isAlpha: Bool
+  ) throws(MaskError) {
+    guard scalar == .f32 || pattern <= 0xFFFF else {
+      throw MaskError(.scores, "score \(index) is not a 16-bit pattern")
+    }
+    let value = value(of: pattern, as: scalar)
+    guard !value.isNaN else { throw MaskError(.scores, "score \(index) is NaN") }
+    guard !isAlpha || (0...1).contains(value) else {
+      throw MaskError(.scores, "score \(index) is \(value), outside 0...1 of \(alphaKind)")
+    }
   }
 
   /// Scores held as f32.

@@ -12,22 +12,23 @@ public struct JSONDocument: Sendable {
 
   /// Most values of a text of `bytes` bytes.
   ///
-  /// A value takes 24 bytes of memory and two of text, so texts of nothing but digits and commas
-  /// are refused before they grow to many times their size; what models ship has a value in ten.
-  public static func valueLimit(bytes: Int) -> Int { min(1024 + bytes / 6, 2_500_000) }
+  /// A value takes 16 bytes of memory, a key 16 more while its object is parsed, and both together
+  /// as little as six of text: the densest texts are refused before they grow by 64 MiB. What models
+  /// ship has a value in ten bytes.
+  public static func valueLimit(bytes: Int) -> Int { min(1024 + bytes / 6, 1_400_000) }
 
-  /// One value. Children of a container are linked by `next`, so nothing is nested in memory and
-  /// nothing recurses, neither while parsing nor when the document is freed. Text stays where it is
-  /// and is decoded when asked for.
+  /// One value. Values stand in the order of the text, a container right before its first child, and
+  /// children are linked by `next`: so nothing is nested in memory and nothing recurses, neither
+  /// while parsing nor when the document is freed. Text stays where it is and is decoded when asked
+  /// for; its first byte tells the kind.
   struct Node: Sendable {
-    var kind: JSONKind
     /// Bytes of the value in the text, quotes and brackets included.
     var start: UInt32
     var end: UInt32
     /// Where the key of this value in its object begins, at its opening quote.
     var key: UInt32
-    var firstChild: Int32
-    var next: Int32
+    /// The next child of the same container, 0 for the last: the root is no one's child.
+    var next: UInt32
   }
 
   let bytes: [UInt8]
@@ -70,13 +71,15 @@ public struct JSONDocument: Sendable {
     return (try? scanner.string(in: bytes.span)) ?? ""
   }
 
-  /// Whether the string at `start` is `text`; plain strings are compared where they stand.
+  /// Whether the string at `start` is `text`, byte for byte; plain strings are compared where they
+  /// stand. To `String`, other spellings are equal as well, such as the Kelvin sign and K.
   func isString(at start: Int, equalTo text: String) -> Bool {
     let span = bytes.span
     var offset = start + 1
     for byte in text.utf8 {
       guard offset < span.count, span[offset] == byte, byte != 0x5C, byte != 0x22 else {
-        return span[min(offset, span.count - 1)] == 0x5C && string(at: start) == text
+        return span[min(offset, span.count - 1)] == 0x5C
+          && string(at: start).utf8.elementsEqual(text.utf8)
       }
       offset += 1
     }
@@ -86,6 +89,18 @@ public struct JSONDocument: Sendable {
 
 public enum JSONKind: String, Sendable {
   case object, array, string, number, bool, null
+
+  /// The kind of a value that begins with `byte`.
+  init(firstByte byte: UInt8) {
+    switch byte {
+    case 0x7B: self = .object
+    case 0x5B: self = .array
+    case 0x22: self = .string
+    case 0x74, 0x66: self = .bool
+    case 0x6E: self = .null
+    default: self = .number
+    }
+  }
 }
 
 /// One value of a document, with accessors that never convert between types.
@@ -95,18 +110,25 @@ public struct JSONValue: Sendable {
 
   var node: JSONDocument.Node { document.nodes[index] }
 
-  public var kind: JSONKind { node.kind }
+  public var kind: JSONKind { JSONKind(firstByte: document.bytes[Int(node.start)]) }
+
+  /// Index of the first child, nil of an empty container and of a scalar.
+  private var firstChild: Int? {
+    let child = index + 1
+    guard child < document.nodes.count, document.nodes[child].start < node.end else { return nil }
+    return child
+  }
 
   /// Where the value stands in the text.
   public var byteRange: Range<Int> { Int(node.start)..<Int(node.end) }
 
   /// Number of members or elements, counted.
   public var count: Int {
-    var count = 0
-    var child = node.firstChild
-    while child >= 0 {
+    guard var child = firstChild else { return 0 }
+    var count = 1
+    while document.nodes[child].next > 0 {
       count += 1
-      child = document.nodes[Int(child)].next
+      child = Int(document.nodes[child].next)
     }
     return count
   }
@@ -115,7 +137,7 @@ public struct JSONValue: Sendable {
 
   /// Members of an object in the order of the text, elements of an array; empty for others.
   public var children: Children {
-    Children(document: document, isObject: kind == .object, current: node.firstChild)
+    Children(document: document, isObject: kind == .object, current: firstChild)
   }
 
   /// The text of a string.
@@ -142,28 +164,27 @@ public struct JSONValue: Sendable {
 
   /// The member `key` of an object, nil where there is none.
   public subscript(key: String) -> JSONValue? {
-    guard kind == .object else { return nil }
-    var child = node.firstChild
-    while child >= 0 {
-      let member = document.nodes[Int(child)]
+    guard kind == .object, var child = firstChild else { return nil }
+    while true {
+      let member = document.nodes[child]
       if document.isString(at: Int(member.key), equalTo: key) {
-        return JSONValue(document: document, index: Int(child))
+        return JSONValue(document: document, index: child)
       }
-      child = member.next
+      guard member.next > 0 else { return nil }
+      child = Int(member.next)
     }
-    return nil
   }
 
   /// Key and value of each child, the key being empty in arrays.
   public struct Children: Sequence, IteratorProtocol, Sendable {
     let document: JSONDocument
     let isObject: Bool
-    var current: Int32
+    var current: Int?
 
     public mutating func next() -> (key: String, value: JSONValue)? {
-      guard current >= 0 else { return nil }
-      let value = JSONValue(document: document, index: Int(current))
-      current = value.node.next
+      guard let index = current else { return nil }
+      let value = JSONValue(document: document, index: index)
+      current = value.node.next > 0 ? Int(value.node.next) : nil
       return (isObject ? document.string(at: Int(value.node.key)) : "", value)
     }
   }

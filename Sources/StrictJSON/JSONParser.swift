@@ -14,17 +14,17 @@ struct JSONParser {
     var node: Int
     var lastChild = -1
     var isObject: Bool
-    var keys: Set<String> = []
+    var keys = JSONKeys()
   }
 
   mutating func parse(_ bytes: Span<UInt8>) throws(JSONError) {
     if bytes.starts(with: [0xEF, 0xBB, 0xBF]) {
       throw JSONError(.byteOrderMark, "JSON begins with a byte-order mark", at: .byte(0))
     }
+    // room for all that may come, which costs memory only once it is used
+    nodes.reserveCapacity(min(valueLimit, bytes.count / 2 + 1))
     try value(in: bytes, key: 0)
-    while let container = open.last {
-      try member(of: container, in: bytes)
-    }
+    while !open.isEmpty { try member(in: bytes) }
     skipSpace(in: bytes)
     guard offset == bytes.count else {
       throw JSONError(.trailingText, "text after the JSON value", at: .byte(offset))
@@ -32,26 +32,28 @@ struct JSONParser {
   }
 
   /// Reads the next member or element of the innermost container, or its end.
-  private mutating func member(of container: Container, in bytes: Span<UInt8>) throws(JSONError) {
-    let isFirst = container.lastChild < 0
-    let closer: UInt8 = container.isObject ? 0x7D : 0x5D
+  private mutating func member(in bytes: Span<UInt8>) throws(JSONError) {
+    // a copy of the container would share its keys, and each key then copy all before it
+    let innermost = open.count - 1
+    let isObject = open[innermost].isObject
+    let isFirst = open[innermost].lastChild < 0
     skipSpace(in: bytes)
-    if peek(bytes) == closer {
+    if peek(bytes) == (isObject ? 0x7D : 0x5D) {
       offset += 1
-      nodes[container.node].end = UInt32(offset)
+      nodes[open[innermost].node].end = UInt32(offset)
       open.removeLast()
       return
     }
     if !isFirst {
-      try expect(0x2C, container.isObject ? "\",\" or \"}\"" : "\",\" or \"]\"", in: bytes)
+      try expect(0x2C, isObject ? "\",\" or \"}\"" : "\",\" or \"]\"", in: bytes)
       skipSpace(in: bytes)
     }
     var key = 0
-    if container.isObject {
+    if isObject {
       key = offset
       guard peek(bytes) == 0x22 else { throw unexpected("a key in double quotes", in: bytes) }
       let name = try string(in: bytes)
-      guard open[open.count - 1].keys.insert(name).inserted else {
+      guard open[innermost].keys.insert(name, at: key, in: bytes) else {
         throw JSONError(.duplicateKey, "key \(quoted(name)) appears twice", at: .byte(key))
       }
       skipSpace(in: bytes)
@@ -73,24 +75,22 @@ struct JSONParser {
       }
       offset += 1
       let isObject = first == 0x7B
-      let node = try append(isObject ? .object : .array, start..<offset, key)
+      let node = try append(start..<offset, key)
       open.append(Container(node: node, isObject: isObject))
     case 0x22:
       _ = try string(in: bytes)
-      try append(.string, start..<offset, key)
-    case 0x74: try literal("true", .bool, in: bytes, key: key)
-    case 0x66: try literal("false", .bool, in: bytes, key: key)
-    case 0x6E: try literal("null", .null, in: bytes, key: key)
+      try append(start..<offset, key)
+    case 0x74: try literal("true", in: bytes, key: key)
+    case 0x66: try literal("false", in: bytes, key: key)
+    case 0x6E: try literal("null", in: bytes, key: key)
     default:
       try number(in: bytes)
-      try append(.number, start..<offset, key)
+      try append(start..<offset, key)
     }
   }
 
   @discardableResult
-  private mutating func append(
-    _ kind: JSONKind, _ range: Range<Int>, _ key: Int
-  ) throws(JSONError) -> Int {
+  private mutating func append(_ range: Range<Int>, _ key: Int) throws(JSONError) -> Int {
     let index = nodes.count
     guard index < valueLimit else {
       throw JSONError(
@@ -98,28 +98,24 @@ struct JSONParser {
     }
     nodes.append(
       .init(
-        kind: kind, start: UInt32(range.lowerBound), end: UInt32(range.upperBound),
-        key: UInt32(key), firstChild: -1, next: -1))
-    if let parent = open.last {
-      if parent.lastChild < 0 {
-        nodes[parent.node].firstChild = Int32(index)
-      } else {
-        nodes[parent.lastChild].next = Int32(index)
-      }
+        start: UInt32(range.lowerBound), end: UInt32(range.upperBound), key: UInt32(key), next: 0))
+    if !open.isEmpty {
+      let sibling = open[open.count - 1].lastChild
+      if sibling >= 0 { nodes[sibling].next = UInt32(index) }
       open[open.count - 1].lastChild = index
     }
     return index
   }
 
   private mutating func literal(
-    _ word: String, _ kind: JSONKind, in bytes: Span<UInt8>, key: Int
+    _ word: String, in bytes: Span<UInt8>, key: Int
   ) throws(JSONError) {
     let start = offset
     guard bytes.starts(with: Array(word.utf8), at: offset) else {
       throw unexpected("a value", in: bytes)
     }
     offset += word.utf8.count
-    try append(kind, start..<offset, key)
+    try append(start..<offset, key)
   }
 
   /// `-? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)?`

@@ -159,10 +159,17 @@ extension PickleReader {
   private func hex(_ byte: UInt8) -> String { String(byte, radix: 16) }
 
   private mutating func push(_ value: PickleValue) throws(TensorFileError) {
-    guard stack.count < limits.pickleValues else {
-      throw error(.limit, "more than \(limits.pickleValues) values on the pickle's stack")
-    }
+    try checkRoom(for: 1)
     stack.append(value)
+  }
+
+  /// There is room for `count` more values, wherever they go.
+  private func checkRoom(for count: Int) throws(TensorFileError) {
+    guard stack.count + memo.count + itemCount + count <= limits.pickleValues else {
+      throw error(
+        .limit,
+        "more than \(limits.pickleValues) values on the pickle's stack, in its memo and containers")
+    }
   }
 
   private mutating func pop() throws(TensorFileError) -> PickleValue {
@@ -204,10 +211,8 @@ extension PickleReader {
   }
 
   private mutating func countItems(_ count: Int) throws(TensorFileError) {
+    try checkRoom(for: count)
     itemCount += count
-    guard itemCount <= limits.pickleValues else {
-      throw error(.limit, "more than \(limits.pickleValues) values in the pickle's containers")
-    }
   }
 
   /// Counts an object that costs more than the value on the stack.
@@ -235,9 +240,7 @@ extension PickleReader {
   }
 
   private mutating func remember(_ index: Int) throws(TensorFileError) {
-    guard index < limits.pickleValues else {
-      throw error(.limit, "pickle memo index \(index), the limit is \(limits.pickleValues)")
-    }
+    try checkRoom(for: index + 1 - memo.count)
     let value = try top()
     while memo.count <= index { memo.append(nil) }
     memo[index] = value

@@ -4,11 +4,18 @@ public import ByteIO
 public final class SafetensorsFile: Sendable {
   public let file: PositionalFile
   public let header: SafetensorsHeader
-  /// Length word and JSON as they stand in the file.
-  public let headerBytes: [UInt8]
+  private let json: [UInt8]
   private let indexByName: [String: Int]
 
   public var path: String { file.path }
+
+  /// Length word and JSON as they stand in the file.
+  public var headerBytes: [UInt8] {
+    var writer = ByteWriter()
+    writer.append(UInt64(json.count))
+    writer.append(contentsOf: json)
+    return writer.bytes
+  }
 
   /// Opens the file at `path` and checks its header.
   public convenience init(path: String) throws(TensorFileError) {
@@ -34,10 +41,8 @@ public final class SafetensorsFile: Sendable {
       let prefix = try Self.bytes(of: file, at: 0, count: min(512, file.size))
       if let error = TensorFileError.misnamedSafetensors(prefix.span) { throw error }
       let length = try SafetensorsHeader.jsonLength(parsing: prefix.span, fileSize: file.size)
-      let bytes = try Self.bytes(of: file, at: 0, count: 8 + length)
-      header = try SafetensorsHeader(
-        json: bytes.span.extracting(8..<bytes.count), fileSize: file.size)
-      headerBytes = bytes
+      json = try Self.bytes(of: file, at: 8, count: length)
+      header = try SafetensorsHeader(json: json, fileSize: file.size)
     } catch {
       throw error.located(in: file.path)
     }

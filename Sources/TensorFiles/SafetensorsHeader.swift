@@ -34,6 +34,8 @@ public struct SafetensorsHeader: Sendable, Hashable {
   public static let nameLimit = 1 << 16
   public static let rankLimit = 64
   public static let dimensionLimit = 1 << 48
+  /// Most keys of the metadata; training tools write a few hundred.
+  public static let metadataLimit = 100_000
   static let metadataKey = "__metadata__"
 
   /// Tensors by position of their data; empty ones before a neighbour at the same place.
@@ -72,21 +74,28 @@ public struct SafetensorsHeader: Sendable, Hashable {
     return length
   }
 
-  /// Parses the JSON part, which stands at byte 8 of a file of `fileSize` bytes.
+  /// Parses a copy of the JSON part, which stands at byte 8 of a file of `fileSize` bytes.
   public init(json: Span<UInt8>, fileSize: Int) throws(TensorFileError) {
-    guard json.count > 0, json[0] == 0x7B else {
+    try self.init(json: json.copy(0..<json.count), fileSize: fileSize)
+  }
+
+  /// Parses the JSON part, which stands at byte 8 of a file of `fileSize` bytes.
+  public init(
+    json: [UInt8], fileSize: Int, tensorLimit: Int = Self.tensorLimit
+  ) throws(TensorFileError) {
+    guard json.first == 0x7B else {
       throw TensorFileError(
         .headerStart, "safetensors header does not begin with \"{\"", at: .byte(8))
     }
     let document: JSONDocument
     do throws(JSONError) {
-      document = try JSONDocument(parsing: json)
+      document = try JSONDocument(json)
     } catch {
       throw TensorFileError(json: error, offset: 8)
     }
-    guard document.root.count <= Self.tensorLimit else {
+    guard document.root.count <= tensorLimit else {
       throw TensorFileError(
-        .tooManyTensors, "\(document.root.count) tensors, the limit is \(Self.tensorLimit)")
+        .tooManyTensors, "\(document.root.count) tensors, the limit is \(tensorLimit)")
     }
     var tensors: [TensorInfo] = []
     tensors.reserveCapacity(document.root.count)
@@ -113,6 +122,11 @@ public struct SafetensorsHeader: Sendable, Hashable {
     guard entry.kind == .object else {
       throw TensorFileError(
         .metadata, "__metadata__ is \(entry.kind.rawValue), not an object",
+        at: .byte(8 + entry.byteRange.lowerBound))
+    }
+    guard entry.count <= metadataLimit else {
+      throw TensorFileError(
+        .tooMuchMetadata, "__metadata__ has \(entry.count) keys, the limit is \(metadataLimit)",
         at: .byte(8 + entry.byteRange.lowerBound))
     }
     var metadata: [String: String] = [:]

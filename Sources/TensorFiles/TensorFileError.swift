@@ -24,6 +24,7 @@ public struct TensorFileCode: DiagnosticCode {
   public static let tooManyTensors = Self("too_many_tensors", .limitExceeded)
   public static let nameTooLong = Self("name_too_long", .limitExceeded)
   public static let metadata = Self("metadata")
+  public static let tooMuchMetadata = Self("too_much_metadata", .limitExceeded)
   public static let entry = Self("entry")
   public static let scalarType = Self("scalar_type", .unsupported)
   public static let rank = Self("rank", .limitExceeded)

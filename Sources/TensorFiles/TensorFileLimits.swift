@@ -14,6 +14,8 @@ public struct TensorFileLimits: Sendable, Hashable {
   public var rank = 64
   public var dimension = 1 << 48
   public var npyHeader = 10_000
+  /// Bytes of the JSON of a safetensors file that is in memory whole.
+  public var safetensorsHeader = 8 << 20
   public var zipMembers = 10_000
   public var zipName = 4096
   /// Tensors and arrays of a pickle; calls and references to storages may be four times as many.
@@ -22,9 +24,9 @@ public struct TensorFileLimits: Sendable, Hashable {
   public var tensorName = 1024
   public var pickleBytes = 16 << 20
   public var pickleOpcodes = 5_000_000
-  /// Values on the stack, in the memo, and inside containers: a million each.
-  public var pickleValues = 1_000_000
-  public var pickleContainers = 250_000
+  /// Values on the stack, in the memo and inside containers, all together: 16 bytes of memory each.
+  public var pickleValues = 500_000
+  public var pickleContainers = 125_000
   public var pickleMarks = 10_000
   public var pickleDepth = 64
   public var pickleString = 1 << 16

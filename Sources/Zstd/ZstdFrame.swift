@@ -3,12 +3,13 @@ public import ByteIO
 /// What a zstd frame says about itself, read and walked to its end before libzstd sees a byte.
 ///
 /// leank accepts a subset of zstd: one frame with its content size and checksum, no dictionary, a
-/// window of at most 8 MiB, and not a byte after the frame. Skippable and legacy frames fail at the
-/// magic number, so the legacy decoders, home of most of zstd's past overflows, are never reached.
+/// window of at most 8 MiB, blocks no larger than RFC 8878 allows (libzstd takes some that are), and
+/// not a byte after the frame. Skippable and legacy frames fail at the magic number, so the legacy
+/// decoders, home of most of zstd's past overflows, are never reached.
 public struct ZstdFrame: Sendable, Hashable {
   /// Largest window that a frame may ask for, in bytes: zstd's advice for every decoder.
   public static let windowLimit = 8 << 20
-  /// Most bytes that a block decompresses to.
+  /// Most bytes that a block decompresses to, where the window is not smaller.
   static let blockLimit = 128 << 10
 
   /// Bytes the frame decompresses to.
@@ -57,25 +58,28 @@ public struct ZstdFrame: Sendable, Hashable {
         .window, "zstd window of \(windowSize) bytes, the limit is \(Self.windowLimit)",
         at: .byte(5))
     }
-    try Self.walkBlocks(from: &cursor, in: bytes, contentSize: contentSize)
+    try walkBlocks(from: &cursor, in: bytes)
   }
 
   /// Passes every block and the checksum; fails unless they end with `bytes` and can hold the content.
-  private static func walkBlocks(
-    from cursor: inout ByteCursor, in bytes: Span<UInt8>, contentSize: Int
+  private func walkBlocks(
+    from cursor: inout ByteCursor, in bytes: Span<UInt8>
   ) throws(ZstdError) {
+    let limit = min(Self.blockLimit, windowSize)
     var reachable = 0
     var isLast = false
     while !isLast {
       let start = cursor.offset
       guard let low = cursor.uint16(in: bytes), let high = cursor.uint8(in: bytes) else {
-        throw ended(at: cursor)
+        throw Self.ended(at: cursor)
       }
       let header = Int(low) | Int(high) << 16
       isLast = header & 1 == 1
       let size = header >> 3
-      guard size <= blockLimit else {
-        throw ZstdError(.frame, "block of \(size) bytes, zstd allows 128 KiB", at: .byte(start))
+      guard size <= limit else {
+        throw ZstdError(
+          .frame, "zstd block of \(size) bytes, a window of \(windowSize) allows \(limit)",
+          at: .byte(start))
       }
       let stored: Int
       switch header >> 1 & 3 {
@@ -87,13 +91,13 @@ public struct ZstdFrame: Sendable, Hashable {
         reachable += size
       case 2:
         stored = size
-        reachable += blockLimit
+        reachable += limit
       default:
         throw ZstdError(.frame, "zstd block of the reserved type", at: .byte(start))
       }
-      guard cursor.range(stored, in: bytes) != nil else { throw ended(at: cursor) }
+      guard cursor.range(stored, in: bytes) != nil else { throw Self.ended(at: cursor) }
     }
-    guard cursor.range(4, in: bytes) != nil else { throw ended(at: cursor) }
+    guard cursor.range(4, in: bytes) != nil else { throw Self.ended(at: cursor) }
     guard cursor.offset == bytes.count else {
       throw ZstdError(
         .frame, "\(bytes.count - cursor.offset) bytes after the zstd frame",

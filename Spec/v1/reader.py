@@ -134,15 +134,17 @@ def check_frame(frame, raw_length):
         byte = take(1)[0]
         window = (8 + (byte & 7)) * (1 << (10 + (byte >> 3))) // 8
     size = int.from_bytes(take(1 << form), "little") + (256 if form == 1 else 0)
-    need((size if window is None else window) <= 8 << 20, "limit")
+    window = size if window is None else window
+    need(window <= 8 << 20, "limit")
     need(size == raw_length, "zstd_frame")
+    largest = min(window, 131072)
     reachable, last = 0, False
     while not last:
         head = int.from_bytes(take(3), "little")
         last, kind, length = head & 1, head >> 1 & 3, head >> 3
-        need(kind != 3 and length <= 131072, "zstd_frame")
+        need(kind != 3 and length <= largest, "zstd_frame")
         take(1 if kind == 1 else length)
-        reachable += 131072 if kind == 2 else length
+        reachable += largest if kind == 2 else length
     take(4)
     need(at == len(frame) and reachable >= size, "zstd_frame")
 

@@ -1,9 +1,10 @@
 import ByteIO
 import Foundation
-import LeanKCheckpoint
 import LeanKMask
 import TestSupport
 import Testing
+
+@testable import LeanKCheckpoint
 
 @Suite struct ConfigurationTests {
   /// A small llama with further members, which win over those of the same name.
@@ -73,6 +74,27 @@ import Testing
     ("out_of_range", ["rope_scaling": ["type": "linear", "factor": -1] as [String: any Sendable]]),
     ("out_of_range", ["rope_theta": 0]), ("out_of_range", ["partial_rotary_factor": 1.5]),
     ("wrong_type", ["rope_scaling": [1]]),
+    (
+      "out_of_range",
+      [
+        "rope_scaling": [
+          "rope_type": "llama3", "factor": 8, "low_freq_factor": 4, "high_freq_factor": 4,
+        ] as [String: any Sendable]
+      ]
+    ),
+    (
+      "out_of_range",
+      [
+        "rope_scaling": [
+          "type": "longrope", "factor": 2, "original_max_position_embeddings": 1,
+          "short_factor": [1, 1, 1, 1, 1, 1, 1, 1], "long_factor": [1, 1, 1, 1, 1, 1, 1, 1],
+        ] as [String: any Sendable]
+      ]
+    ),
+    (
+      "out_of_range",
+      ["num_hidden_layers": 4096, "num_attention_heads": 4096, "num_key_value_heads": 1]
+    ),
   ])
   func refusals(_ code: String, _ members: [String: (any Sendable)?]) {
     do {
@@ -84,6 +106,30 @@ import Testing
     } catch {
       Issue.record(error)
     }
+  }
+
+  @Test func textAboveTheLimit() {
+    let text = [UInt8](repeating: 0x20, count: ModelConfiguration.byteLimit + 1)
+    let error = #expect(throws: CheckpointError.self) { try ModelConfiguration(text, path: "c") }
+    #expect(error?.failureClass == .limitExceeded)
+  }
+
+  /// The two places where a file says how many rows and columns share a scale; text says nothing.
+  @Test func blocksOfScales() throws {
+    func block(_ quantization: String) throws -> [Int]? {
+      let text = #"{"model_type": "llama", "quantization_config": \#(quantization)}"#
+      let configuration = try ModelConfiguration(Array(text.utf8), path: "c")
+      return try QuantisedWeights(of: configuration)?.block.map { [$0.rows, $0.columns] }
+    }
+    #expect(try block(#"{"quant_method": "fp8", "weight_block_size": [128, 64]}"#) == [128, 64])
+    func groups(_ first: String, _ second: String) -> String {
+      #"{"config_groups": {"g0": {"weights": {"block_structure": \#(first)}}, "g1": "#
+        + #"{"weights": {"block_structure": \#(second)}}, "other": 1}}"#
+    }
+    #expect(try block(groups("[128, 128]", "[128, 128]")) == [128, 128])
+    #expect(try block(groups("[128, 128]", #""128x128""#)) == [128, 128])
+    #expect(try block(groups("[128, 128]", "[64, 64]")) == nil)
+    #expect(try block(groups("[128]", "[128]")) == nil)
   }
 
   @Test func unknownTypeListsTheKnownOnes() throws {

@@ -166,22 +166,42 @@ import Testing
 
   /// The reader written from the text agrees on every vector.
   @Test func theStrangersReaderAgrees() throws {
-    guard Self.isInstalled("python3"), Self.isInstalled("zstd") || Self.hasPythonZstd() else {
+    try Self.compareWithTheStranger(
+      ["valid", "invalid"].flatMap { folder in Self.names(folder).map { Self.path(folder, $0) } })
+  }
+
+  /// And on what becomes of valid ones by a few changed bytes, most with checksums made good again.
+  @Test func theStrangersReaderAgreesOnMutants() throws {
+    let directory = try TemporaryDirectory()
+    var mutator = ByteMutator(seed: 2025)
+    var paths: [String] = []
+    for name in Self.names("valid") {
+      let bytes = try Fixtures.bytes("Vectors/v1/valid/\(name)")
+      guard bytes.count < 2000 else { continue }
+      for copy in 0..<8 {
+        let mutant = mutator.mutant(of: bytes)
+        let isSealed = copy > 0 && mutant.count >= FormatHeader.size
+        paths.append(
+          try directory.write(isSealed ? sealed(mutant) : mutant, to: "\(copy)_\(name)"))
+      }
+    }
+    #expect(paths.count > 500)
+    try Self.compareWithTheStranger(paths)
+  }
+
+  private static func compareWithTheStranger(_ paths: [String]) throws {
+    guard isInstalled("python3"), isInstalled("zstd") || hasPythonZstd() else {
       print("skipped: python3 or a zstd decoder for it is missing")
       return
     }
-    let files = ["valid", "invalid"].flatMap { folder in
-      Self.names(folder).map { Self.path(folder, $0) }
-    }
-    let (status, output) = try Self.run(
-      ["python3", Self.specificationFolder + "/reader.py"] + files)
+    let (status, output) = try run(["python3", specificationFolder + "/reader.py"] + paths)
     #expect(status == 0)
     let lines = output.split(separator: UInt8(ascii: "\n"))
-    #expect(lines.count == files.count)
-    for (path, line) in zip(files, lines) {
+    #expect(lines.count == paths.count)
+    for (path, line) in zip(paths, lines) {
       let theirs = try JSONDecoder().decode(Outcome.self, from: Data(line))
       let bytes = [UInt8](try Data(contentsOf: URL(filePath: path)))
-      #expect(theirs == Self.read(bytes), "\(path.split(separator: "/").last ?? "")")
+      #expect(theirs == read(bytes), "\(path.split(separator: "/").last ?? "")")
     }
   }
 

@@ -51,6 +51,8 @@ import Testing
       (magic + [0x24, 1, 0x09, 0, 0], .frame),  // raw block without its byte
       (magic + [0x24, 1, 0x09, 0, 0, 0, 1, 2, 3], .frame),  // cut checksum
       (magic + [0x24, 1, 0x01, 0, 0x80, 0, 0, 0, 0, 0], .frame),  // block above 128 KiB
+      (magic + [0x24, 1, 0x13, 0, 0, 7, 0, 0, 0, 0], .frame),  // block above the content
+      (magic + [0x44, 0, 4, 4, 0x23, 0x28, 0, 7, 0, 0, 0, 0], .frame),  // above a window of 1 KiB
       (magic + [0xA4, 0, 0, 0x80, 0, 0, 0, 0, 1, 0, 0, 0, 0], .frame),
       (magic + [0xE4, 1, 0, 0, 0, 0, 0, 0, 0x80, 1, 0, 0, 0, 0, 0, 0], .window),
       (magic + [0xC4, 0, 1, 0, 0, 0, 0, 0, 0, 0x80, 1, 0, 0, 0, 0, 0, 0], .contentSize),
@@ -70,8 +72,8 @@ import Testing
     badChecksum[24] ^= 1
     #expect(throws: ZstdError(.frame, "")) { try Zstd.decompress(badChecksum.span, count: 41) }
     #expect(throws: ZstdError(.contentSize, "")) { try Zstd.decompress(Self.frame.span, count: 40) }
-    // an RLE block of two bytes where the frame claims one, with a following empty block
-    let longer = Self.magic + [0x24, 1, 0x13, 0, 0, 7, 0, 0, 0, 0]
+    // two RLE blocks of one byte each where the frame claims one
+    let longer = Self.magic + [0x24, 1, 0x0A, 0, 0, 7, 0x0B, 0, 0, 7, 0, 0, 0, 0]
     #expect(throws: ZstdError(.frame, "")) { try Zstd.decompress(longer.span, count: 1) }
   }
 

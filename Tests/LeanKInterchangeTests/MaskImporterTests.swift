@@ -226,6 +226,44 @@ struct MaskImporterTests {
     #expect(try Self.npy(.f32, [1, 1, 1], infinite).scores?.values == [.infinity])
   }
 
+  /// A caller that needs a mask, or scores, is told before the other is built.
+  @Test func filesWithoutWhatIsWanted() throws {
+    let mask = try Fixtures.bytes("Masks/leank-tiny/windowed_mask_r0.7_align16.npy")
+    #expect(try MaskImporter.read(mask.span, as: .npy, wanting: .mask).mask != nil)
+    #expect(throws: InterchangeError(.wanted, "")) {
+      try MaskImporter.read(mask.span, as: .npy, wanting: .scores)
+    }
+    let layers = #""layers": [{"kv_heads": 1, "head_dim": 1}]"#
+    let values = #""scores": {"kind": "k", "dtype": "f32", "values": [[[7]]]}"#
+    let json = Array(#"{"format": "leank-mask", "version": 1, \#(layers), \#(values)}"#.utf8)
+    #expect(try MaskImporter.read(json.span, as: .json, wanting: .scores).scores?.values == [7])
+    let error = #expect(throws: InterchangeError(.wanted, "")) {
+      try MaskImporter.read(json.span, as: .json, wanting: .mask)
+    }
+    #expect(error?.failureClass == .unsupported)
+    #expect(error?.detail.contains("leank mask") == true)
+  }
+
+  @Test func headersLongerThanAnyMaskNeeds() {
+    var limits = TensorFileLimits.standard
+    limits.safetensorsHeader = 10
+    let file = SafetensorsHeader(layingOut: [("m", .u8, [1, 1, 1])], metadata: [:]).encoded + [1]
+    let error = #expect(throws: InterchangeError.self) {
+      try MaskImporter.read(file.span, as: .safetensors, limits: limits)
+    }
+    #expect(error?.failureClass == .limitExceeded)
+  }
+
+  @Test func namesThatHoldTheSameTwice() {
+    let header = SafetensorsHeader(
+      layingOut: [("mask", .u8, [1, 1, 1]), ("layers.0.mask", .u8, [1, 1])], metadata: [:])
+    let file = header.encoded + [1, 1]
+    let error = #expect(throws: InterchangeError(.names, "")) {
+      try MaskImporter.read(file.span, as: .safetensors)
+    }
+    #expect(error?.detail.contains(#""mask" and "layers.0.mask""#) == true)
+  }
+
   @Test func typesThatAreNoNumbers() {
     let header = SafetensorsHeader(
       layingOut: [("m", .f8e4m3, [1, 1, 1])], metadata: [:])

@@ -112,6 +112,10 @@ struct MaskJSONTests {
     #expect(throws: InterchangeError(.limit, "")) {
       try Self.read("[" + String(repeating: "0,", count: 300_000) + "0]")
     }
+    // the JSON reader's own limits keep their class and place
+    let run = String(repeating: "\u{301}", count: 31)
+    let error = #expect(throws: InterchangeError.self) { try Self.read(#"{"a\#(run)": 1}"#) }
+    #expect(error?.failureClass == .limitExceeded && error?.location == .byte(1))
     let layer = #"{"kv_heads": 1, "head_dim": 1}"#
     let many = [String](repeating: layer, count: 5000).joined(separator: ",")
     #expect(throws: InterchangeError(.limit, "")) {

@@ -1,4 +1,5 @@
 import ByteIO
+import Foundation
 import Testing
 
 @testable import StrictJSON
@@ -100,6 +101,48 @@ struct JSONDocumentTests {
     #expect(error(Array(long.utf8)) == nil)
   }
 
+  @Test("a key takes as long in an object of many as in one of few")
+  func manyKeys() throws {
+    func text(_ count: Int, _ more: String = "") -> [UInt8] {
+      let members = (0..<count).map { "\"key number \($0)\":[\($0)]" }
+      return Array("{\(members.joined(separator: ","))\(more)}".utf8)
+    }
+    func seconds(_ text: [UInt8]) throws -> Double {
+      let start = Self.threadSeconds
+      #expect(try JSONDocument(text).root.count > 0)
+      return Self.threadSeconds - start
+    }
+    // four times the keys: sixteen times the time where each key costs as much as all before it
+    #expect(try seconds(text(40_000)) < 9 * seconds(text(10_000)))
+    let root = try JSONDocument(text(40_000)).root
+    #expect(root.count == 40_000)
+    #expect(root["key number 39999"]?.children.map(\.value.integer) == [39_999])
+    for again in ["key number 0", "key number 63", "key n\\u0075mber 39999"] {
+      let twice = text(40_000, ",\"\(again)\":0")
+      let found = error(twice)
+      #expect(found?.code == .duplicateKey, "\(again)")
+      #expect(found?.location == .byte(twice.count - again.utf8.count - 5))
+    }
+  }
+
+  /// What this thread has computed so far.
+  private static var threadSeconds: Double {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+  }
+
+  @Test("children of containers in containers")
+  func siblings() throws {
+    let root = try parse(#"[[], {}, [[1], []], {"a": {"b": []}, "c": 2}, 3]"#)
+    #expect(root.children.map(\.value.kind) == [.array, .object, .array, .object, .number])
+    #expect(root.children.map(\.value.count) == [0, 0, 2, 2, 0])
+    let inner = try #require(root.children.map(\.value)[3]["a"])
+    #expect(inner.children.map(\.key) == ["b"] && inner["b"]?.count == 0)
+    #expect(root.children.map(\.value)[3]["c"]?.integer == 2)
+    #expect(root.count == 5)
+  }
+
   @Test("members are found by their decoded names")
   func members() throws {
     let root = try parse(#"{"a": 1, "a\\b": 2, "\u0061b": 3, "": 4, "ab\"": 5}"#)
@@ -109,6 +152,8 @@ struct JSONDocumentTests {
     #expect(root[""]?.integer == 4)
     #expect(root["ab\""]?.integer == 5)
     #expect(root["b"] == nil)
+    // the Kelvin sign is K to String, not to JSON
+    #expect(try parse(#"{"\u212a": 1, "\u212b": 2}"#)["K"] == nil)
     #expect(root.children.map(\.key) == ["a", "a\\b", "ab", "", "ab\""])
   }
 

@@ -85,6 +85,12 @@ struct SafetensorsTests {
     #expect(try code(file("{\"a\"}")) == .invalidJSON)
     #expect(try code(file("{\"__metadata__\":1}")) == .metadata)
     #expect(try code(file("{\"__metadata__\":{\"a\":1}}")) == .metadata)
+    #expect(throws: TensorFileError(.tooManyTensors, "")) {
+      try SafetensorsHeader(json: Array(#"{"a":0,"b":0}"#.utf8), fileSize: 21, tensorLimit: 1)
+    }
+    let many = (0...SafetensorsHeader.metadataLimit).map { "\"metadata key \($0)\":\"\"" }
+    let metadata = "{\"__metadata__\":{" + many.joined(separator: ",") + "}}"
+    #expect(try code(file(metadata)) == .tooMuchMetadata)
     #expect(try code(file("{\"\(String(repeating: "n", count: 65537))\":1}")) == .nameTooLong)
     #expect(try code(file("{\"a\":{}}")) == .entry)
     #expect(try code(file(entry("F33", "[4]", "[0,4]"), data: four)) == .scalarType)

@@ -297,7 +297,7 @@ def frames(add):
         ("content_size_larger", "a content size of 33", frame(raw, descriptor=0x24, size=b"\x21")),
         ("content_size_huge", "a content size of 2^64 - 1", frame(raw, descriptor=0xC4, window=b"\0", size=b"\xff" * 8)),
         ("content_shorter", "blocks of 31 bytes in all", frame(raw, block(1, 31, b"\xff", True))),
-        ("content_longer", "blocks of 33 bytes in all", frame(raw, block(1, 33, b"\xff", True))),
+        ("content_longer", "blocks of 33 bytes in all", frame(raw, block(1, 32, b"\xff") + block(1, 1, b"\xff", True))),
         ("two_frames", "half the content in each of two frames", frame(raw[:16]) + frame(raw[16:])),
         ("trailing_byte", "a byte behind the frame", good + b"\0"),
         ("cut_checksum", "the frame ends inside its checksum", good[:-1]),
@@ -307,10 +307,16 @@ def frames(add):
         ("no_last_block", "no block is the last", frame(raw, block(1, 32, b"\xff"))),
         ("block_type_3", "a block of the reserved type", frame(raw, block(3, 1, b"\xff", True))),
         ("block_too_large", "an RLE block above 128 KiB", frame(raw, block(1, 131073, b"\xff", True))),
+        ("block_above_content", "an RLE block longer than the content, which is the window",
+         frame(raw, block(1, 33, b"\xff", True))),
         ("corrupt_block", "a compressed block of nonsense", frame(raw, block(2, 5, b"\xff" * 5, True))),
         ("not_a_frame", "bytes that are no frame", b"\xff" * 20),
     ):
         add(f"zstd_{name}", "zstd_frame", describes, with_frame(stored))
+    large = document([layer(4, 4096, 4, 4096, "half")], [["1" * 4096] * 4]).file()
+    content = large.section("MASK").raw
+    compressed(large.section("MASK"), frame(content, descriptor=0x44, window=b"\0"))
+    add("zstd_block_above_window", "zstd_frame", "an RLE block of 2 KiB in a window of 1 KiB", large.build())
     add("zstd_window_above_limit", "limit", "a window of 9 MiB",
         with_frame(frame(raw, descriptor=0x84, window=b"\x69", size=struct.pack("<I", 32))))
     add("zstd_window_largest", "limit", "the largest window",

@@ -339,6 +339,17 @@ def zstd_window_at_limit():
 
 
 @scenario
+def zstd_blocks_of_the_window():
+    """the smallest window, and blocks as long as it"""
+    made = document([layer(4, 4096, 4, 4096, "half")], [["1" * 4096] * 4])
+    file = made.file()
+    mask = file.section("MASK")
+    blocks = block(1, 1024, b"\xff") + block(1, 1024, b"\xff", True)
+    compressed(mask, frame(mask.raw, blocks, descriptor=0x44, window=b"\0"))
+    return made, file
+
+
+@scenario
 def zstd_size_of_eight_bytes():
     """the content size in its longest form"""
     return with_mask_frame(lambda raw: frame(raw, descriptor=0xE4, size=struct.pack("<Q", len(raw))))
