@@ -34,7 +34,8 @@ public struct StructureProof: Sendable {
   ///
   /// `maskContentID` is that of the mask's file beside the pruned checkpoint. Reads both checkpoints
   /// once, and calls `progress` with the bytes compared so far and those to compare in all; what it
-  /// throws ends the comparison. Throws where the comparison cannot be made; what does not hold is in `failures`.
+  /// throws ends the comparison. Throws where the comparison cannot be made; what does not hold is in
+  /// `failures`.
   public init(
     dense: CheckpointDirectory, pruned: CheckpointDirectory, mask: ChannelMask,
     maskContentID: String,

@@ -1,8 +1,8 @@
 import Foundation
 import Synchronization
 
-/// Ctrl-C, kill and a closed terminal while something is being written: the work is asked to stop and clean up, and
-/// then the signal takes its course.
+/// Ctrl-C, kill and a closed terminal while something is being written: the work is asked to stop and
+/// clean up, and then the signal takes its course.
 enum Interruption {
   private static let received = Atomic<CInt>(0)
 
@@ -33,7 +33,7 @@ enum Interruption {
 
   private typealias Handler = @convention(c) (CInt) -> Void
 
-  private static let note: @convention(c) (CInt) -> Void = {
+  private static let note: Handler = {
     received.store($0, ordering: .relaxed)
   }
 }
