@@ -182,9 +182,3 @@ import Testing
     #expect(Kernels.Element(.f8e4m3) == nil)
   }
 }
-
-extension AlignedBytes {
-  init(_ bytes: [UInt8]) {
-    self = unsafe AlignedBytes(count: bytes.count) { unsafe $0.copyBytes(from: bytes) }
-  }
-}
