@@ -21,6 +21,8 @@ public struct FileCode: DiagnosticCode {
   /// A system call failed; the text names it and carries errno's own words.
   public static let systemCall = Self("system_call", .inputOutput)
   public static let missing = Self("missing", .inputOutput)
+  /// Symbolic links that lead in a circle, or a link where none is followed.
+  public static let linkLoop = Self("link_loop", .inputOutput)
   public static let notRegular = Self("not_regular", .inputOutput)
   public static let notDirectory = Self("not_directory", .inputOutput)
   public static let tooLarge = Self("too_large", .limitExceeded)
@@ -37,7 +39,13 @@ extension FileError {
   public static func system(_ call: String, _ path: String) -> FileError {
     let code = errno
     let text = unsafe String(cString: strerror(code))
-    let kind: FileCode = code == ENOENT ? .missing : code == EEXIST ? .exists : .systemCall
+    let kind: FileCode =
+      switch code {
+      case ENOENT: .missing
+      case ELOOP: .linkLoop
+      case EEXIST: .exists
+      default: .systemCall
+      }
     let help = code == EMFILE ? ", allow more of them with ulimit -n" : ""
     return FileError(kind, "\(call): \(text.lowercased())" + help, in: path)
   }

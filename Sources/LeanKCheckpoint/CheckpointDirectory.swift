@@ -87,12 +87,30 @@ public final class CheckpointDirectory: Sendable {
     }
     var shards: [Shard] = []
     for name in index?.shardNames ?? [Self.singleFile] {
-      let file = try liftingTensors(try SafetensorsFile(name: name, in: directory))
-      shards.append(Shard(name: name, file: file))
+      let file = try Self.shardFile(name, in: directory, index)
+      shards.append(Shard(name: name, file: try liftingTensors(try SafetensorsFile(file))))
     }
     self.shards = shards
     shardByTensor = try Self.locate(shards, index)
     warnings = Self.warnings(shards, index)
+  }
+
+  /// Opens a file of weights. One that the index names and that is not there is a checkpoint not
+  /// whole; what else may fail is the file system's.
+  private static func shardFile(
+    _ name: String, in directory: DirectoryHandle, _ index: ShardIndex?
+  ) throws(CheckpointError) -> PositionalFile {
+    do throws(FileError) {
+      return try PositionalFile(name: name, in: directory)
+    } catch {
+      guard let index, [.missing, .linkLoop, .notRegular].contains(error.code) else {
+        throw CheckpointError(error)
+      }
+      throw CheckpointError(
+        .missingShard,
+        "the index names \(quoted(name)), which is no file here (\(error.detail))"
+          + ": the checkpoint is not whole", in: index.path)
+    }
   }
 
   // MARK: - Tensors

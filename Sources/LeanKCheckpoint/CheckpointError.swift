@@ -33,6 +33,8 @@ public struct CheckpointCode: DiagnosticCode {
   /// Index and shard headers disagree.
   public static let indexMismatch = Self("index_mismatch")
   public static let missingTensor = Self("missing_tensor")
+  /// The index names a file that is not there.
+  public static let missingShard = Self("missing_shard")
   public static let tensorShape = Self("tensor_shape")
   public static let maskGeometry = Self("mask_geometry")
   /// A tensor beside a sliced projection that nothing says how to slice.

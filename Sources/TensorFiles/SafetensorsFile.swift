@@ -28,13 +28,6 @@ public final class SafetensorsFile: Sendable {
     try self.init(file)
   }
 
-  /// Opens an entry of `directory` and checks its header.
-  public convenience init(
-    name: String, in directory: DirectoryHandle
-  ) throws(TensorFileError) {
-    try self.init(try Self.open(name, directory))
-  }
-
   /// Checks the header of `file`.
   public init(_ file: PositionalFile) throws(TensorFileError) {
     do throws(TensorFileError) {
@@ -83,16 +76,6 @@ public final class SafetensorsFile: Sendable {
   ) throws(TensorFileError) -> [UInt8] {
     do throws(FileError) {
       return try file.bytes(at: offset, count: count)
-    } catch {
-      throw TensorFileError(error)
-    }
-  }
-
-  private static func open(
-    _ name: String, _ directory: DirectoryHandle
-  ) throws(TensorFileError) -> PositionalFile {
-    do throws(FileError) {
-      return try PositionalFile(name: name, in: directory)
     } catch {
       throw TensorFileError(error)
     }

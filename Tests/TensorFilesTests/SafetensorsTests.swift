@@ -147,8 +147,7 @@ struct SafetensorsTests {
     let directory = try TemporaryDirectory()
     let json = #"{"a":{"dtype":"U8","shape":[8],"data_offsets":[0,8]}}"#
     let path = try directory.write(file(json, data: Array(0..<8)), to: "a.safetensors")
-    let opened = try SafetensorsFile(
-      name: "a.safetensors", in: DirectoryHandle(path: directory.path))
+    let opened = try SafetensorsFile(path: path)
     let tensor = try #require(opened["a"])
     #expect(try opened.array(tensor).bytes == Array(0..<8))
     let positional = try PositionalFile(path: path)
@@ -166,21 +165,6 @@ struct SafetensorsTests {
       }
       #expect(error?.failureClass == .inputChanged && error?.path == path)
       #expect(error?.location == .byte(attempt == 0 ? 9 : 8 + json.utf8.count))
-    }
-  }
-
-  @Test("a name that is not in the directory is a file error")
-  func missingFile() throws {
-    let directory = try TemporaryDirectory()
-    let handle = try DirectoryHandle(path: directory.path)
-    for attempt in 0..<2 {
-      let error = #expect(throws: TensorFileError.self) {
-        _ =
-          attempt == 0
-          ? try SafetensorsFile(name: "none", in: handle)
-          : try SafetensorsFile(path: directory.path("none"))
-      }
-      #expect(error?.failureClass == .inputOutput && error?.path == directory.path("none"))
     }
   }
 }
