@@ -63,15 +63,16 @@ struct BenchCommand: Subcommand {
       options.evictionBytes = 1 << 20
     #endif
     let benchmark = AttentionBenchmark(mask: channelMask, options: options)
-    var bandwidth = benchmark.memoryBandwidth()
+    var bandwidth = 0.0
     var results: [BenchmarkResult] = []
     for tokens in context {
-      results += benchmark.results(context: tokens) { layers in
+      let measurement = benchmark.measure(context: tokens) { layers in
         guard console.isInteractive, !json else { return }
         let layer = "layer \(layers) of \(channelMask.layers.count)"
         console.note("\r\(Formatting.count(tokens)) tokens, \(layer)\u{1B}[K", terminator: "")
       }
-      bandwidth = max(bandwidth, benchmark.memoryBandwidth())
+      bandwidth = max(bandwidth, measurement.memoryBandwidth)
+      results += measurement.results
     }
     if console.isInteractive, !json { console.note("\r\u{1B}[K", terminator: "") }
     if json {

@@ -37,24 +37,24 @@ public struct AttentionBenchmark: Sendable {
     return rowOverflow || tokenOverflow || overflow || totalOverflow ? nil : total
   }
 
-  /// What memory delivers to a stream of reads by as many threads, in 10^9 bytes a second: the best
-  /// of several runs.
-  public func memoryBandwidth() -> Double {
-    var fastest = Double.infinity
-    for _ in 0..<4 * options.repetitions {
-      let start = clock.now
-      readBuffer()
-      fastest = min(fastest, start.duration(to: clock.now) / .seconds(1))
-    }
-    return Double(buffer.count) / fastest / 1e9
+  /// What was measured at one number of tokens.
+  public struct Measurement: Sendable {
+    /// Windowed and static.
+    public let results: [BenchmarkResult]
+    /// What memory delivered to a stream of reads by as many threads, in 10^9 bytes a second. The
+    /// reads take turns with attention and are timed in the same way, since memory that is shared
+    /// with other machines may be twice as fast a second later.
+    public let memoryBandwidth: Double
   }
 
-  /// Windowed and static at `context` tokens, at least 1. `progress` is told layers done.
-  public func results(
+  /// Attention at `context` tokens, at least 1. `progress` is told layers done.
+  public func measure(
     context: Int, progress: (Int) -> Void = { _ in }
-  ) -> [BenchmarkResult] {
+  ) -> Measurement {
     var windowed = BenchmarkResult(context: context, mode: .windowed)
     var unwindowed = BenchmarkResult(context: context, mode: .static)
+    var readSeconds = 0.0
+    var readBytes = 0
     var dense: (geometry: LayerGeometry, layer: BenchmarkLayer)?
     for (index, layer) in mask.layers.enumerated() {
       let geometry = layer.geometry
@@ -74,24 +74,31 @@ public struct AttentionBenchmark: Sendable {
       let layers = [
         whole, make(layer.heads, .windowed(options.window)), make(layer.heads, .static),
       ]
-      let seconds = fastest(layers)
+      let (seconds, reads) = fastest(layers)
+      readSeconds += reads.reduce(0, +)
+      readBytes += reads.count * buffer.count
       windowed.add(dense: layers[0], seconds[0], pruned: layers[1], seconds[1])
       unwindowed.add(dense: layers[0], seconds[0], pruned: layers[2], seconds[2])
       progress(index + 1)
     }
-    return [windowed, unwindowed]
+    return Measurement(
+      results: [windowed, unwindowed], memoryBandwidth: Double(readBytes) / readSeconds / 1e9)
   }
 
-  /// Each one's fastest run; they take turns, so that a disturbance meets all of them.
-  private func fastest(_ layers: [BenchmarkLayer]) -> [Double] {
+  /// Each one's fastest run, and that of the reads before it; they take turns, so that a disturbance
+  /// meets all of them.
+  private func fastest(_ layers: [BenchmarkLayer]) -> (layers: [Double], reads: [Double]) {
     var fastest = [Double](repeating: .infinity, count: layers.count)
+    var reads = fastest
     for _ in 0..<options.repetitions {
       for index in layers.indices {
+        let start = clock.now
         readBuffer()
+        reads[index] = min(reads[index], start.duration(to: clock.now) / .seconds(1))
         fastest[index] = min(fastest[index], layers[index].time(attention, clock))
       }
     }
-    return fastest
+    return (fastest, reads)
   }
 
   private func readBuffer() {

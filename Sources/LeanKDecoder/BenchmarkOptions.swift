@@ -7,14 +7,14 @@ public struct BenchmarkOptions: Sendable, Hashable {
   public var element: CacheElement
   public var window: AttentionWindow
   public var threads: Int
-  /// Times that each layer is measured; the fastest counts, as it does for the bandwidth.
+  /// Times that each layer is measured; the fastest counts.
   public var repetitions: Int
   /// Bytes read before each measurement; by default several times the largest caches of processors.
   public var evictionBytes: Int
 
   public init(
     queryHeads: Int? = nil, element: CacheElement = .f32, window: AttentionWindow = .standard,
-    threads: Int = 1, repetitions: Int = 5, evictionBytes: Int = 1 << 29
+    threads: Int = 1, repetitions: Int = 7, evictionBytes: Int = 1 << 29
   ) {
     self.queryHeads = queryHeads
     self.element = element

@@ -18,7 +18,8 @@ import Testing
       threads: 2, repetitions: 1, evictionBytes: 1 << 16)
     let benchmark = AttentionBenchmark(mask: mask, options: options)
     var seen: [Int] = []
-    let results = benchmark.results(context: 100) { seen.append($0) }
+    let measurement = benchmark.measure(context: 100) { seen.append($0) }
+    let results = measurement.results
     #expect(seen == [1, 2])
     #expect(results.map(\.mode) == [.windowed, .static])
     let near = 14
@@ -30,7 +31,7 @@ import Testing
     // The two heads without channels read a sum of 16 doubles each.
     #expect(results[1].prunedBytes == 100 * (22 + 48) * element.size + 2 * 16 * 8)
     #expect(results.allSatisfy { $0.denseSeconds > 0 && $0.prunedSeconds > 0 })
-    #expect(benchmark.memoryBandwidth() > 0)
+    #expect(measurement.memoryBandwidth > 0)
   }
 
   @Test func fewerTokensThanTheWindow() throws {
@@ -38,7 +39,7 @@ import Testing
     let options = BenchmarkOptions(threads: 1, repetitions: 1, evictionBytes: 1 << 16)
     let benchmark = AttentionBenchmark(mask: mask, options: options)
     for context in [1, 2, 64, 65, 895] {
-      let windowed = benchmark.results(context: context)[0]
+      let windowed = benchmark.measure(context: context).results[0]
       #expect(windowed.prunedBytes == windowed.denseBytes)
       #expect(windowed.denseBytes == context * 2 * 32 * 4)
     }
