@@ -17,6 +17,13 @@ LK_INLINE float LK_NAME(exp_one)(float x) {
   return LK_NAME(exp_vector)(v)[0];
 }
 
+// Asks for the first line of every page of what comes next: at a page's end the hardware stops
+// fetching ahead, and finding the next page takes a while. Small windows lie in small pages.
+LK_INLINE void LK_NAME(open_pages)(const char *next, size_t bytes) {
+  for (size_t offset = 0; offset < bytes; offset += 4096)
+    __builtin_prefetch(next + offset, 0, 2);
+}
+
 // Scores of one tile for `group` query heads, a constant; `stride` is the query's full group.
 LK_INLINE void LK_NAME(score_tile)(
     float (*scores)[DA_BLOCK], const float *query, size_t stride, size_t group, const void *keys,
@@ -124,9 +131,9 @@ LK_INLINE void LK_NAME(attend_block)(
   size_t tiles = (end - start + LEANK_KEY_TILE - 1) / LEANK_KEY_TILE;
   for (size_t t = 0; t < tiles; t++) {
     float(*tile)[DA_BLOCK] = (float(*)[DA_BLOCK])(scores[0] + t * LEANK_KEY_TILE);
-    LK_NAME(score_tile)(
-        tile, query, stride, group,
-        (const char *)run->keys + (start / LEANK_KEY_TILE + t) * tile_size, run->width, type);
+    const char *keys = (const char *)run->keys + (start / LEANK_KEY_TILE + t) * tile_size;
+    LK_NAME(open_pages)(keys + tile_size, tile_size);
+    LK_NAME(score_tile)(tile, query, stride, group, keys, run->width, type);
   }
   size_t first = start < run->first ? run->first - start : 0;
   size_t lanes = tiles * LEANK_KEY_TILE;
@@ -159,10 +166,11 @@ LK_INLINE void LK_NAME(attend_block)(
     sums[g] += sum;
   }
   for (size_t t = first; t < end - start; t += DA_ROWS) {
-    size_t rest = end - start - t;
+    size_t rest = end - start - t, row = value_width * LK_NAME(size)(type);
+    const char *values = (const char *)run->values + (start + t) * row;
+    LK_NAME(open_pages)(values + DA_ROWS * row, DA_ROWS * row);
     LK_NAME(add_values)(
-        out, (const float(*)[DA_BLOCK])(scores[0] + t), group,
-        (const char *)run->values + (start + t) * value_width * LK_NAME(size)(type), value_width,
+        out, (const float(*)[DA_BLOCK])(scores[0] + t), group, values, value_width,
         rest < DA_ROWS ? rest : DA_ROWS, type);
   }
 }
