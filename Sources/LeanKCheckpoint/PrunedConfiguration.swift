@@ -65,13 +65,14 @@ public struct PrunedConfiguration: Sendable, Hashable {
     case .windowed:
       let limit = Int(Int32.max)
       let sink = try object.integer("sink", in: 0...limit)
-      let recent = try object.integer("recent", in: 1...limit)
-      let accumulate = try object.integer("accumulate", in: 1...limit)
+      let recent = try object.integer("recent", in: 0...limit)
+      let accumulate = try object.integer("accumulate", in: 0...limit)
       do {
         deployment = .windowed(
           try AttentionWindow(sink: sink, recent: recent, accumulate: accumulate))
       } catch {
-        throw object.error(.outOfRange, error.description, "sink")
+        throw object.error(
+          .outOfRange, error.description, recent < 1 ? "recent" : "accumulate")
       }
     }
     guard mode == .static || layout == .cache else {

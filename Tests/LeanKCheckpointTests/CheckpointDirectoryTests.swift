@@ -134,7 +134,10 @@ import Testing
     #expect(throws: CheckpointError(.unsupportedModel, "")) { try read("mode", "\"often\"") }
     #expect(throws: CheckpointError(.outOfRange, "")) { try read("mask_file", "\"../mask\"") }
     #expect(throws: CheckpointError(.outOfRange, "")) { try read("source_digest", "\"ABCD\"") }
-    #expect(throws: CheckpointError(.outOfRange, "")) { try read("recent", "0") }
+    #expect(throws: CheckpointError(.outOfRange, "")) { try read("sink", "-1") }
+    for key in ["recent", "accumulate"] {
+      #expect(throws: CheckpointError(.outOfRange, "")) { try read(key, "0") }
+    }
     #expect(throws: CheckpointError(.missingKey, "")) { try read("layout", nil) }
     #expect(throws: CheckpointError(.inconsistent, "")) { try read("layout", "\"rows\"") }
     #expect(
