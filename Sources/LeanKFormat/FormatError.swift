@@ -38,12 +38,17 @@ public struct FormatCode: DiagnosticCode {
   public static let reserved = Self("reserved")
   public static let sectionOrder = Self("section_order")
   public static let missingSection = Self("missing_section")
+  /// A section of a mask that is not there.
+  public static let instance = Self("instance")
+  public static let redundantSection = Self("redundant_section")
   public static let sectionLength = Self("section_length")
   public static let sectionLayout = Self("section_layout")
   public static let padding = Self("padding")
   public static let sectionChecksum = Self("section_checksum")
+  public static let sectionDigest = Self("section_digest")
   public static let zstdFrame = Self("zstd_frame")
   public static let contentID = Self("content_id")
+  public static let name = Self("name")
 
   /// A field holds a value that this version does not define.
   public static let unknownValue = Self("unknown_value", .unsupported)
@@ -58,8 +63,9 @@ public struct FormatCode: DiagnosticCode {
   public static let all: [FormatCode] = [
     signature, transferDamage, majorVersion, truncated, trailingBytes, headerChecksum, headerSize,
     limit, tableChecksum, sectionTag, sectionFlags, unknownCriticalSection, codec, reserved,
-    sectionOrder, missingSection, sectionLength, sectionLayout, padding, sectionChecksum, zstdFrame,
-    contentID, unknownValue, geometry, maskBits, alignment, scores, deployment, provenance,
+    sectionOrder, missingSection, instance, redundantSection, sectionLength, sectionLayout, padding,
+    sectionChecksum, sectionDigest, zstdFrame, contentID, name, unknownValue, geometry, maskBits,
+    alignment, scores, deployment, provenance,
   ]
 }
 
