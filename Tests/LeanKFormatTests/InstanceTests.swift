@@ -171,7 +171,13 @@ import Testing
     #expect(code { try PartialLeankFile(byteCount: bytes.count - 1, fetch: fetch) } == .truncated)
     #expect(
       code { try PartialLeankFile(byteCount: bytes.count) { fetch($0).dropLast() } } == .truncated)
-    for name in VectorTests.names("invalid") {
+    // faults in what the reader does not look at
+    let unseen: Set = [
+      "section_flip_note.leank", "section_digest_note.leank",
+      "zstd_single_segment_above_limit.leank", "order_of_checks_checksum_of_the_last.leank",
+      "instance_alignment.leank", "instance_mask_bits.leank",
+    ]
+    for name in VectorTests.names("invalid") where !unseen.contains(name) {
       let bytes = try Fixtures.bytes("Vectors/v1/invalid/\(name)")
       let own = code {
         try PartialLeankFile(
@@ -179,13 +185,7 @@ import Testing
         ) { Array(bytes[$0]) }
       }
       let whole = try VectorTests.expected("invalid", name).refusal
-      // padding and other masks' sections are not looked at
-      let unseen = own == nil && (whole == "padding" || name.hasPrefix("instance_"))
-      let unknown =
-        own == nil && ["section_flip_note.leank", "section_digest_note.leank"].contains(name)
-      #expect(
-        own?.rawValue == whole || unseen || unknown
-          || name == "zstd_single_segment_above_limit.leank", "\(name)")
+      #expect(own?.rawValue == whole || own == nil && whole == "padding", "\(name)")
     }
   }
 }
