@@ -4,6 +4,7 @@ import Foundation
 import LeanKCheckpoint
 import LeanKFormat
 public import LeanKMask
+import LeanKModel
 import LeanKReport
 
 extension Alignment.Rule: ExpressibleByArgument {

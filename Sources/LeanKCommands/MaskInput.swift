@@ -3,6 +3,7 @@ import LeanKCheckpoint
 import LeanKFormat
 import LeanKInterchange
 import LeanKMask
+import LeanKModel
 
 /// A mask as a command was given it: one of a `.leank` file, or anything `import` reads.
 struct MaskInput {
@@ -44,7 +45,7 @@ struct MaskInput {
         documents: file.instances, instance: instance, file: file, bytes: bytes, notes: [])
     }
     guard let description else { return input }
-    do throws(CheckpointError) {
+    do throws(ModelError) {
       for index in input.documents.indices {
         input.documents[index].mask = try description.adopt(input.documents[index].mask)
       }

@@ -4,6 +4,8 @@ import LeanKCheckpoint
 import LeanKDecoder
 import LeanKFormat
 import LeanKMask
+import LeanKModel
+import LeanKPruning
 import TensorFiles
 
 /// `leank verify`
