@@ -22,6 +22,9 @@ extension DecoderCode {
   /// Too few tokens, or a prompt outside them.
   public static var promptLength: Self { Self("prompt_length", .usage) }
 
+  /// The run was asked to stop.
+  public static var interrupted: Self { Self("interrupted", .inputOutput) }
+
   /// A source of weights failed while it was read; class and text are the source's.
   public static func source(_ failureClass: FailureClass) -> Self { Self("source", failureClass) }
 }

@@ -8,11 +8,11 @@ import Testing
 /// The inner loops of every instruction set this machine has, against plain double precision.
 @Suite struct KernelTests {
   static let levels = (0..<Kernels.levels).filter { Kernels(level: $0) != nil }
-  static let elements: [Kernels.Element] = [.f32, .bf16, .f16]
+  static let elements: [ElementType] = [.f32, .bf16, .f16]
 
   /// Random numbers as stored bytes and as what they stand for.
   static func random(
-    _ count: Int, _ element: Kernels.Element, _ generator: inout SeededGenerator
+    _ count: Int, _ element: ElementType, _ generator: inout SeededGenerator
   ) -> (bytes: [UInt8], values: [Float]) {
     var bytes: [UInt8] = []
     var values: [Float] = []
@@ -36,7 +36,7 @@ import Testing
   }
 
   @Test(arguments: levels, elements)
-  func productsAgreeWithDouble(level: Int, element: Kernels.Element) throws {
+  func productsAgreeWithDouble(level: Int, element: ElementType) throws {
     let kernels = try #require(Kernels(level: level))
     let seed: UInt64 = 0x6C65_616E
     var generator = SeededGenerator(seed: seed)
@@ -78,7 +78,7 @@ import Testing
   /// A result must not depend on which others are computed with it: that is what lets runs of
   /// different token counts and head counts be compared bit for bit.
   @Test(arguments: levels, elements)
-  func aProductDoesNotDependOnItsNeighbours(level: Int, element: Kernels.Element) throws {
+  func aProductDoesNotDependOnItsNeighbours(level: Int, element: ElementType) throws {
     let kernels = try #require(Kernels(level: level))
     var generator = SeededGenerator(seed: 7)
     let (width, rows, vectors) = (75, 11, 7)
@@ -91,7 +91,7 @@ import Testing
     for v in 0..<vectors {
       for r in 0..<rows {
         var one: [Float] = [0]
-        let row = r * width * element.width..<(r + 1) * width * element.width
+        let row = r * width * element.byteWidth..<(r + 1) * width * element.byteWidth
         kernels.dotRows(
           into: &one, stride: 1, x.span.extracting(v * width..<(v + 1) * width),
           .init(1, width: width), bytes.span.extracting(row), .init(1, width: width), element)
@@ -179,7 +179,7 @@ import Testing
   }
 
   @Test func onlyFloatingTypesAreComputedWith() {
-    #expect(Kernels.Element(.bf16) == .bf16)
-    #expect(Kernels.Element(.f8e4m3) == nil)
+    #expect(ElementType(.bf16) == .bf16)
+    #expect(ElementType(.f8e4m3) == nil)
   }
 }
