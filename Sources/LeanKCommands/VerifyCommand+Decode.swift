@@ -15,7 +15,7 @@ extension VerifyCommand {
     }
     let model = try source.describe().description
     let dense = DecoderModel(model, weights: CheckpointWeights(source))
-    let policy = AttentionPolicy(mode: mode, prefill: prefill, emptyHeads: emptyHeads)
+    let policy = AttentionPolicy(mode)
     let run = try tokenRun(for: model, policy: policy)
     let (pruned, form) = try subject.prunedSide(of: model)
     var request = Verification.Request(

@@ -1,15 +1,12 @@
-public import ArgumentParser
+import ArgumentParser
 import ByteIO
 import LeanKCheckpoint
-public import LeanKDecoder
+import LeanKDecoder
 import LeanKFormat
 import LeanKMask
 import LeanKModel
 import LeanKPruning
 import TensorFiles
-
-extension AttentionPolicy.Prefill: ExpressibleByArgument {}
-extension AttentionPolicy.EmptyHeads: ExpressibleByArgument {}
 
 /// `leank verify`
 struct VerifyCommand: Subcommand {
@@ -36,6 +33,8 @@ struct VerifyCommand: Subcommand {
   @Option(help: "Try this mask on the dense weights instead of verifying a pruned checkpoint.")
   var mask: String?
 
+  @OptionGroup var instanceOptions: InstanceOptions
+
   @Option(
     help:
       "Tokens to decode: a JSON list, .npy, or .safetensors with input_ids (default: random ones).")
@@ -61,12 +60,6 @@ struct VerifyCommand: Subcommand {
   var threads: Int?
 
   @OptionGroup var modeOptions: ModeOptions
-
-  @Option(help: "Windowed: the prompt's own attention, dense or windowed.")
-  var prefill: AttentionPolicy.Prefill = .dense
-
-  @Option(help: "Windowed: middle keys of heads that keep nothing are absent, or score zero.")
-  var emptyHeads: AttentionPolicy.EmptyHeads = .absent
 
   @Option(
     help:
@@ -107,6 +100,9 @@ struct VerifyCommand: Subcommand {
     guard !(structureOnly && mask != nil) else {
       throw ValidationError("--structure-only compares two checkpoints, --mask has only one")
     }
+    guard instanceOptions.instance == nil || mask != nil else {
+      throw ValidationError("--instance chooses a mask of --mask, PRUNED has only one")
+    }
   }
 
   func run(on console: Console) throws -> CInt {
@@ -117,7 +113,8 @@ struct VerifyCommand: Subcommand {
       throw CommandError(
         .unsupported, "\(escaped(dense, limit: 4096)): already pruned, DENSE has to be the source")
     }
-    let subject = try VerifySubject(pruned: pruned, mask: mask, dense: source)
+    let subject = try VerifySubject(
+      pruned: pruned, mask: mask, instance: instanceOptions.chosen, dense: source)
     subject.notes.forEach { console.warn($0) }
 
     if !structureOnly { try requireReadable(source) }

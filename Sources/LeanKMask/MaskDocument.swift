@@ -1,4 +1,4 @@
-/// A mask with everything a `.leank` file says about it.
+/// One mask with everything a `.leank` file says about it.
 public struct MaskDocument: Sendable, Hashable {
   public var mask: ChannelMask
   public var alignment: Alignment?
