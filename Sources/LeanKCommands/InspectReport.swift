@@ -147,6 +147,8 @@ struct ScoresReport: Encodable {
   var prunedAboveThreshold: Nullable<Int>
   /// Infinite scores, which stand in no bin.
   var infinite: Nullable<Int>
+  /// `linear` or `log`: how the bins divide the scores.
+  var axis: Nullable<String>
   var histogram: [Bin]
 
   init(_ scores: ImportanceScores, _ found: ScoreDistribution?) {
@@ -159,6 +161,7 @@ struct ScoresReport: Encodable {
     keptBelowThreshold = Nullable(found?.keptBelow)
     prunedAboveThreshold = Nullable(found?.prunedAbove)
     infinite = Nullable(found?.infinite)
+    axis = Nullable(found?.axis.rawValue)
     histogram = (found?.bins ?? []).map {
       Bin(lower: $0.lower, upper: $0.upper, kept: $0.kept, pruned: $0.pruned)
     }

@@ -43,11 +43,16 @@ public struct Advice: Sendable, Hashable {
 private struct Adviser {
   let subject: ReportSubject
   let statistics: MaskStatistics
+  /// What the mask by itself saves: advice is for those who have not chosen a layout yet.
+  let cost: CacheCost
   let uniform: UniformWidths
 
   init(_ subject: ReportSubject) {
     self.subject = subject
     statistics = subject.profile.statistics
+    cost = CacheCost(
+      of: subject.document.mask, elementBytes: subject.facts.elementBytes,
+      slidingWindows: subject.facts.slidingWindows)
     uniform = UniformWidths(of: subject.profile)
   }
 
@@ -195,8 +200,8 @@ private struct Adviser {
   }
 
   private var layoutCache: Advice? {
-    let dense = subject.cost.densePerToken
-    let middle = subject.cost.middlePerToken
+    let dense = cost.densePerToken
+    let middle = cost.middlePerToken
     return Advice(
       topic: .layoutCache, severity: .note,
       text:
@@ -253,7 +258,7 @@ private struct Adviser {
 
   private var emptyHeads: Advice? {
     guard statistics.emptyHeads > 0 else { return nil }
-    let saved = subject.cost.densePerToken.values - subject.cost.middlePerToken.values
+    let saved = cost.densePerToken.values - cost.middlePerToken.values
     let wholeLayers = subject.profile.layers.count { $0.kept == 0 }
     let layers =
       wholeLayers > 0
