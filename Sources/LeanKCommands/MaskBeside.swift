@@ -8,6 +8,8 @@ import LeanKPruning
 struct MaskBeside {
   let bytes: [UInt8]
   let contentID: String
+  /// The mask in it.
+  let mask: ChannelMask
 
   /// The mask as the layout needs it: with the checkpoint's geometry; for `zeroed`, whose weights
   /// compute the closure, C with M's content id as its origin. A `.leank` file that is already so
@@ -22,6 +24,7 @@ struct MaskBeside {
     if let file = loaded.file, plan.layout != .zeroed, file.document == document {
       bytes = loaded.bytes
       contentID = file.contentID.hex
+      mask = document.mask
       return
     }
     if document.provenance[Provenance.configDigest] == nil {
@@ -37,5 +40,6 @@ struct MaskBeside {
     let encoded = try LeankFile.encode(document)
     bytes = encoded.bytes
     contentID = encoded.file.contentID.hex
+    mask = document.mask
   }
 }
