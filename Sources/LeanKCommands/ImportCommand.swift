@@ -36,6 +36,8 @@ struct ImportCommand: Subcommand {
   @Option(help: "Alignment unit to record (default: the largest that fits).")
   var align: Int?
 
+  @OptionGroup var scoresKind: ScoresKindOptions
+
   @OptionGroup var modeOptions: ModeOptions
 
   @Flag(help: "Record neither model, source nor writer.")
@@ -45,17 +47,24 @@ struct ImportCommand: Subcommand {
   var force = false
 
   func run(on console: Console) throws -> CInt {
+    try checkOutputFile(output, replacing: force)
     let checkpoint = try model.map { try CheckpointDirectory(path: $0) }
-    let input = try MaskInput.read(source, for: checkpoint)
+    let input = try MaskInput.read(
+      source, for: checkpoint, kind: scores == nil ? scoresKind.kind : nil)
     var document = input.document
     var notes = input.notes
     if let align { document.alignment = try recorded(align) }
     if let scores {
-      let found = try MaskInput.scores(scores, geometry: document.mask.layers.map(\.geometry))
+      let found = try MaskInput.scores(
+        scores, geometry: document.mask.layers.map(\.geometry),
+        kind: scoresKind.kind)
       document = try MaskDocument(
         mask: document.mask, alignment: document.alignment, scores: found.values,
         deployment: document.deployment, provenance: document.provenance)
       notes += found.notes
+    }
+    guard scoresKind.kind == nil || document.scores != nil else {
+      throw UsageError("--kind names scores, \(escaped(source, limit: 4096)) has none")
     }
     if modeOptions.isGiven {
       document.deployment = try modeOptions.resolve(hints: document.deployment)
@@ -76,8 +85,14 @@ struct ImportCommand: Subcommand {
     return LeankExit.success
   }
 
+  /// As many channels as a head may have.
+  private static let alignmentLimit = 4096
+
   private func recorded(_ unit: Int) throws -> Alignment {
     do throws(MaskError) {
+      guard unit <= Self.alignmentLimit else {
+        throw MaskError(.alignment, "alignment unit \(unit), the limit is \(Self.alignmentLimit)")
+      }
       return try Alignment(unit: unit, rule: .given)
     } catch {
       throw UsageError("--align \(unit): \(error.description)")
@@ -92,6 +107,17 @@ extension Provenance {
     self[Self.sourceDigest] = sha256(bytes)
     if let model { record(model: model) }
     self[Self.writer] = "leank \(leankVersion)"
+  }
+
+  /// What to say where the mask at `path` names another model's configuration than that of `model`.
+  func warnings(for model: CheckpointDirectory, _ path: String) -> [String] {
+    guard let recorded = self[Self.configDigest], recorded != sha256(model.configuration.bytes)
+    else { return [] }
+    return [
+      "\(escaped(path, limit: 4096)) was made for another configuration than "
+        + "\(escaped(model.configuration.path, limit: 4096)): its config_sha256 begins with "
+        + quoted(String(recorded.prefix(16)))
+    ]
   }
 
   /// Records the model a mask is for.

@@ -49,6 +49,8 @@ struct MaskCommand: Subcommand {
   @Option(help: "The .leank file to write; it holds the scores too.")
   var output: String
 
+  @OptionGroup var scoresKind: ScoresKindOptions
+
   @OptionGroup var modeOptions: ModeOptions
 
   @Flag(help: "Replace an existing output file.")
@@ -59,9 +61,10 @@ struct MaskCommand: Subcommand {
   }
 
   func run(on console: Console) throws -> CInt {
+    try checkOutputFile(output, replacing: force)
     let checkpoint = try model.map { try CheckpointDirectory(path: $0) }
     let geometry = try checkpoint?.geometryDescription.geometries
-    let found = try MaskInput.scores(scores, geometry: geometry)
+    let found = try MaskInput.scores(scores, geometry: geometry, kind: scoresKind.kind)
     let selection = try choose(found.values, geometry ?? found.layers)
     var document = try MaskDocument(
       mask: selection.mask, alignment: selection.alignment, scores: found.values)

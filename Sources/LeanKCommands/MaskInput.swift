@@ -22,15 +22,22 @@ struct MaskInput {
   ///
   /// With a checkpoint the mask adopts its geometry, or the reading fails where the two differ;
   /// tables need one.
-  static func read(_ path: String, for checkpoint: CheckpointDirectory? = nil) throws -> MaskInput {
+  static func read(
+    _ path: String, for checkpoint: CheckpointDirectory? = nil, kind: String? = nil
+  ) throws -> MaskInput {
     let bytes = try readFile(path, limit: fileLimit)
     let description = try checkpoint?.geometryDescription
     var input: MaskInput
     if let format = InterchangeFormat(path: path), !bytes.span.starts(with: signature) {
-      input = try imported(bytes, format, path, geometry: try description?.geometries)
+      input = try imported(bytes, format, path, geometry: try description?.geometries, kind)
     } else {
       let file = try LeankFile(bytes, path: path)
       input = MaskInput(document: file.document, file: file, bytes: bytes, notes: [])
+      do throws(InterchangeError) {
+        try MaskImporter.check(kind, against: file.document.scores?.kind)
+      } catch {
+        throw error.located(in: path)
+      }
     }
     guard let description else { return input }
     do throws(ModelError) {
@@ -42,9 +49,10 @@ struct MaskInput {
   }
 
   private static func imported(
-    _ bytes: [UInt8], _ format: InterchangeFormat, _ path: String, geometry: [LayerGeometry]?
+    _ bytes: [UInt8], _ format: InterchangeFormat, _ path: String, geometry: [LayerGeometry]?,
+    _ kind: String?
   ) throws -> MaskInput {
-    let found = try importing(bytes, format, path, .mask, geometry: geometry)
+    let found = try importing(bytes, format, path, .mask, geometry: geometry, kind)
     guard let mask = found.mask else { throw InterchangeError(.wanted, "holds no mask", in: path) }
     let document = try MaskDocument(
       mask: mask, alignment: Alignment.found(in: mask), scores: found.scores)
@@ -62,10 +70,12 @@ struct MaskInput {
 
   /// Scores from the file at `path` (`-` for a `.leank` file on standard input), for a mask or a
   /// model of the given layers.
-  static func scores(_ path: String, geometry: [LayerGeometry]?) throws -> Scores {
+  static func scores(
+    _ path: String, geometry: [LayerGeometry]?, kind: String? = nil
+  ) throws -> Scores {
     let bytes = try readFile(path, limit: fileLimit)
     if let format = InterchangeFormat(path: path), !bytes.span.starts(with: signature) {
-      let found = try importing(bytes, format, path, .scores, geometry: geometry)
+      let found = try importing(bytes, format, path, .scores, geometry: geometry, kind)
       guard let scores = found.scores else {
         throw InterchangeError(.wanted, "holds no scores", in: path)
       }
@@ -74,6 +84,11 @@ struct MaskInput {
     let document = try LeankFile(bytes, path: path).document
     guard let scores = document.scores else {
       throw CommandError(.unsupported, "\(escaped(path, limit: 4096)): the file has no scores")
+    }
+    do throws(InterchangeError) {
+      try MaskImporter.check(kind, against: scores.kind)
+    } catch {
+      throw error.located(in: path)
     }
     let mask: ChannelMask
     do throws(MaskError) {
@@ -87,10 +102,11 @@ struct MaskInput {
 
   private static func importing(
     _ bytes: [UInt8], _ format: InterchangeFormat, _ path: String, _ wanted: MaskImporter.Wanted,
-    geometry: [LayerGeometry]?
+    geometry: [LayerGeometry]?, _ kind: String?
   ) throws -> ImportedMask {
     do throws(InterchangeError) {
-      return try MaskImporter.read(bytes.span, as: format, geometry: geometry, wanting: wanted)
+      return try MaskImporter.read(
+        bytes.span, as: format, geometry: geometry, kind: kind, wanting: wanted)
     } catch {
       throw error.located(in: path)
     }
