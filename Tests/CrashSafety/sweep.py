@@ -121,7 +121,7 @@ class Sweep:
             print(f"kill at {call} {' '.join(options)} with {self.threads} threads: {points} points", flush=True)
 
     def signals(self):
-        for name, calls in [("INT", KILLS), ("TERM", ["write", "fsync"]), ("HUP", ["write", "fsync"])]:
+        for name, calls in [("INT", KILLS), ("TERM", ["write", "fsync"]), ("HUP", ["write", "fsync"]), ("QUIT", ["write", "fsync"])]:
             number = signal.Signals["SIG" + name]
             for call in calls:
                 n, points = 0, 0
