@@ -54,7 +54,7 @@ struct InspectReport: Encodable {
   var layout: Nullable<String>
   var weightBytes: Nullable<Int>
   var rowsWeightBytes: Nullable<Int>
-  var advice: [AdviceReport]
+  var advice: [Advice]
   var provenance: [String: String]
   var fileBytes: Nullable<Int>
   var contentId: Nullable<String>
@@ -101,7 +101,7 @@ struct InspectReport: Encodable {
     self.layout = Nullable(layout?.rawValue)
     weightBytes = Nullable(subject.facts.weightBytes)
     rowsWeightBytes = Nullable(subject.facts.rowsWeightBytes)
-    advice = Advice.on(subject).map(AdviceReport.init)
+    advice = Advice.on(subject)
     provenance = document.provenance.entries
     fileBytes = Nullable(subject.fileBytes)
     contentId = Nullable(subject.contentID)
@@ -113,30 +113,8 @@ struct InspectReport: Encodable {
   }
 }
 
-/// `advice[]`
-struct AdviceReport: Encodable {
-  var topic: String
-  var severity: String
-  var text: String
-  var numbers: [String: Double]
-
-  init(_ advice: Advice) {
-    topic = advice.topic.rawValue
-    severity = advice.severity.rawValue
-    text = advice.text
-    numbers = advice.numbers
-  }
-}
-
 /// `scores`: kind and type, and how kept and pruned channels score.
 struct ScoresReport: Encodable {
-  struct Bin: Encodable {
-    var lower: Double
-    var upper: Double
-    var kept: Int
-    var pruned: Int
-  }
-
   var kind: String
   var dtype: String
   var minimum: Nullable<Double>
@@ -149,7 +127,7 @@ struct ScoresReport: Encodable {
   var infinite: Nullable<Int>
   /// `linear` or `log`: how the bins divide the scores.
   var axis: Nullable<String>
-  var histogram: [Bin]
+  var histogram: [ScoreDistribution.Bin]
 
   init(_ scores: ImportanceScores, _ found: ScoreDistribution?) {
     kind = scores.kind
@@ -162,8 +140,6 @@ struct ScoresReport: Encodable {
     prunedAboveThreshold = Nullable(found?.prunedAbove)
     infinite = Nullable(found?.infinite)
     axis = Nullable(found?.axis.rawValue)
-    histogram = (found?.bins ?? []).map {
-      Bin(lower: $0.lower, upper: $0.upper, kept: $0.kept, pruned: $0.pruned)
-    }
+    histogram = found?.bins ?? []
   }
 }

@@ -1,13 +1,13 @@
 import LeanKMask
 
 /// One thing to know before a mask is used, with the number it rests on.
-public struct Advice: Sendable, Hashable {
-  public enum Severity: String, Sendable, Hashable {
+public struct Advice: Sendable, Hashable, Encodable {
+  public enum Severity: String, Sendable, Hashable, Encodable {
     case note, warning
   }
 
   /// What an advice is about; stable, for programs.
-  public enum Topic: String, Sendable, Hashable, CaseIterable {
+  public enum Topic: String, Sendable, Hashable, CaseIterable, Encodable {
     case layoutRows = "layout_rows"
     case layoutCache = "layout_cache"
     case layoutZeroed = "layout_zeroed"

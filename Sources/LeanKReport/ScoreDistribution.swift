@@ -4,7 +4,7 @@ import RealModule
 /// How importance scores are spread over kept and pruned channels.
 public struct ScoreDistribution: Sendable, Hashable {
   /// One interval of scores; the last one includes its upper bound.
-  public struct Bin: Sendable, Hashable {
+  public struct Bin: Sendable, Hashable, Encodable {
     public var lower: Double
     public var upper: Double
     public var kept = 0
