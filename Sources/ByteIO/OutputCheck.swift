@@ -61,7 +61,80 @@ public func checkOutputFile(
   }
 }
 
+extension StagingDirectory {
+  /// Opens the directory in which the output `path` is to be.
+  ///
+  /// Refuses, with `.exists` or `.unsafePath`, an output that exists, unless it may be replaced, that is
+  /// a symbolic link, or that is, contains or lies inside one of `inputs`.
+  @discardableResult
+  public static func check(
+    _ path: String, replacing replacement: OutputReplacement, inputs: [DirectoryHandle]
+  ) throws(FileError) -> DirectoryHandle {
+    let (parentPath, name) = splitPath(path)
+    guard DirectoryHandle.isPlainName(name) else {
+      throw FileError(.unsafePath, "output does not end in a plain name", in: path)
+    }
+    let parent = try DirectoryHandle(path: parentPath)
+    var existing: FileIdentity?
+    var status = stat()
+    if unsafe fstatat(parent.descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0 {
+      let kind = status.st_mode & S_IFMT
+      guard kind != S_IFLNK else {
+        throw FileError(.unsafePath, "output is a symbolic link", in: path)
+      }
+      existing = FileIdentity(status)
+      guard kind == S_IFDIR || replacement == .nothing else {
+        throw FileError(.unsafePath, "output exists and is not a directory", in: path)
+      }
+    } else if errno != ENOENT {
+      throw FileError.system("stat", path)
+    }
+    for input in inputs {
+      if let existing {
+        guard !existing.isSameFile(as: input.identity) else {
+          throw FileError(.unsafePath, "output is the input \(quoted(input.path))", in: path)
+        }
+        guard try !input.hasAncestor(existing) else {
+          throw FileError(.unsafePath, "output contains the input \(quoted(input.path))", in: path)
+        }
+      }
+      guard try !parent.isOrHasAncestor(input.identity) else {
+        throw FileError(.unsafePath, "output lies inside the input \(quoted(input.path))", in: path)
+      }
+    }
+    guard existing != nil else { return parent }
+    guard replacement != .nothing else {
+      throw FileError(.exists, "output exists, use --force to replace it", in: path)
+    }
+    let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
+    try replacement.check(
+      try DirectoryHandle(descriptor: unsafe openat(parent.descriptor, name, flags), path: path),
+      path: path)
+    return parent
+  }
+}
+
 extension DirectoryHandle {
+  /// Whether this directory, or one above it, is the one of `identity`.
+  func isOrHasAncestor(_ identity: FileIdentity) throws(FileError) -> Bool {
+    if self.identity.isSameFile(as: identity) { return true }
+    return try hasAncestor(identity)
+  }
+
+  /// Whether a directory above this one is the one of `identity`.
+  func hasAncestor(_ identity: FileIdentity) throws(FileError) -> Bool {
+    var current = self
+    while true {
+      let flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC
+      let above = try DirectoryHandle(
+        descriptor: unsafe openat(current.descriptor, "..", flags), path: current.path + "/..")
+      // The root is its own parent.
+      if above.identity.isSameFile(as: current.identity) { return false }
+      if above.identity.isSameFile(as: identity) { return true }
+      current = above
+    }
+  }
+
   /// Whether one of the entries is the file of `identity` or a link to it, as in a cache of downloads.
   func leads(to identity: FileIdentity) throws(FileError) -> Bool {
     for name in try rawNames() {

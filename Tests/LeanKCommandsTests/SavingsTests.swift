@@ -12,6 +12,10 @@ import Testing
 /// cached numbers one by one gives.
 @Suite("Savings") struct SavingsTests {
   private static let window = (sink: 4, recent: 8, accumulate: 4)
+  private static let windowed = [
+    "--mode", "windowed", "--sink", "\(window.sink)", "--recent", "\(window.recent)",
+    "--accumulate", "\(window.accumulate)",
+  ]
   private static let tokens = 48
 
   struct Case: Sendable, CustomTestStringConvertible {
@@ -56,16 +60,12 @@ import Testing
     let folder = try TemporaryDirectory()
     let dense = try copyModel(test.model, to: folder)
     let out = folder.path("out")
-    let window = [
-      "--mode", "windowed", "--sink", "\(Self.window.sink)", "--recent", "\(Self.window.recent)",
-      "--accumulate", "\(Self.window.accumulate)",
-    ]
     let convert =
       [
         "convert", "--model", dense, "--mask",
         Fixtures.path("Reference/\(test.model)/mask.safetensors"), "--output", out, "--layout",
         test.layout.rawValue, "--context", "\(Self.tokens)",
-      ] + (test.isWindowed ? window : ["--mode", "static"])
+      ] + (test.isWindowed ? Self.windowed : ["--mode", "static"])
     let planned = try leank(expecting: 0, convert + ["--dry-run"]).output
     let json = try leank(expecting: 0, convert + ["--json"]).json
 
@@ -132,28 +132,28 @@ import Testing
     #expect(html.contains("layout zeroed saves nothing") == !saves)
   }
 
-  /// What a run's cache holds in static mode, where it does not depend on the token. The reference
-  /// keeps keys that a layer's own sliding window has left behind.
-  @Test(arguments: cases.filter { !$0.isWindowed && $0.model != "mistral_swa" }) func verifyHoldsIt(
+  /// What the caches of a run hold at its end, where a windowed one is largest. They keep keys that a
+  /// layer's own sliding window has left behind.
+  @Test(arguments: cases.filter { $0.model != "mistral_swa" }) func verifyHoldsIt(
     _ test: Case
   ) throws {
     let folder = try TemporaryDirectory()
     let dense = try copyModel(test.model, to: folder)
     let out = folder.path("out")
+    // The next token would flush.
+    let decoded = 5 * Self.window.accumulate + Self.window.accumulate - 1
     let json = try leank(
       expecting: 0,
       [
         "convert", "--model", dense, "--mask",
         Fixtures.path("Reference/\(test.model)/mask.safetensors"), "--output", out, "--layout",
-        test.layout.rawValue, "--mode", "static", "--context", "\(Self.tokens)", "--json",
-      ]
+        test.layout.rawValue, "--context", "\(24 + decoded)", "--json",
+      ] + (test.isWindowed ? Self.windowed : ["--mode", "static"])
     ).json
     let context = try #require(json["contexts"]?.children.map(\.value).first)
     let run = try leank(
       expecting: 0,
-      [
-        "verify", dense, out, "--prompt-length", "24", "--decode", "\(Self.tokens - 24)", "--json",
-      ]
+      ["verify", dense, out, "--prompt-length", "24", "--decode", "\(decoded)", "--json"]
     ).json
     for (key, name) in [("k_cache_bytes", "keys"), ("v_cache_bytes", "values")] {
       for side in ["dense", "pruned"] {
