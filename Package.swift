@@ -72,7 +72,7 @@ let package = Package(
       "LeanKFormat", ["LeanKMask", "ByteIO", "StrictJSON", "Zstd", "Zlib", crypto]),
     library("TensorFiles", ["ByteIO", "StrictJSON", "Zlib"]),
     library("LeanKInterchange", ["LeanKMask", "ByteIO", "StrictJSON", "TensorFiles"]),
-    library("LeanKReport", ["LeanKMask", "ByteIO"]),
+    library("LeanKReport", ["LeanKMask", "ByteIO", numerics]),
     library("LeanKModel", ["LeanKMask", "ByteIO", "StrictJSON", numerics]),
     library(
       "LeanKCheckpoint", ["LeanKModel", "ByteIO", "StrictJSON", "TensorFiles", crypto]),

@@ -8,8 +8,7 @@ import CFileSystem
 
 /// Writes `bytes` to `path` so that the file is there whole or not at all.
 ///
-/// An existing file is refused with `.exists` unless `replacing`, and with `.unsafePath` one that is, or
-/// lies in, one of `inputs`.
+/// Refuses what `checkOutputFile` refuses.
 public func writeFileAtomically(
   _ bytes: Span<UInt8>, to path: String, replacing: Bool = false, inputs: [String] = []
 ) throws(FileError) {
@@ -29,13 +28,12 @@ public final class AtomicFile {
   private let isReplacing: Bool
   private var descriptor: CInt
 
-  /// Opens the sibling. An existing file is refused with `.exists` unless `replacing`, and with
-  /// `.unsafePath` one that is, or lies in, one of `inputs`.
+  /// Opens the sibling. Refuses what `checkOutputFile` refuses.
   public init(
     path: String, replacing: Bool = false, inputs: [String] = []
   ) throws(FileError) {
     let (parent, name) = splitPath(path)
-    try Self.check(path, in: parent, replacing: replacing, inputs: inputs)
+    try checkOutputFile(path, replacing: replacing, inputs: inputs)
     self.path = path
     self.parent = parent
     isReplacing = replacing
@@ -101,32 +99,6 @@ public final class AtomicFile {
     close(descriptor)
     unsafe unlink(sibling)
     descriptor = -1
-  }
-
-  private static func check(
-    _ path: String, in parent: String, replacing: Bool, inputs: [String]
-  ) throws(FileError) {
-    var status = stat()
-    if unsafe lstat(path, &status) == 0 {
-      guard status.st_mode & S_IFMT == S_IFREG else {
-        throw FileError(.unsafePath, "output exists and is not a regular file", in: path)
-      }
-      guard replacing else {
-        throw FileError(.exists, "output exists, use --force to replace it", in: path)
-      }
-      let folder = try DirectoryHandle(path: parent)
-      for input in inputs {
-        var other = stat()
-        guard unsafe stat(input, &other) == 0 else { continue }
-        let identity = FileIdentity(other)
-        guard
-          !identity.isSameFile(as: FileIdentity(status)),
-          !identity.isSameFile(as: folder.identity)
-        else {
-          throw FileError(.unsafePath, "output is a file of the input \(quoted(input))", in: path)
-        }
-      }
-    }
   }
 }
 

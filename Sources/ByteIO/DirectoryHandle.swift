@@ -38,7 +38,9 @@ public final class DirectoryHandle: Sendable {
   /// Whether `name` is one path component: not empty, not `.` or `..`, at most 255 bytes, without
   /// slash, backslash or control characters.
   public static func isPlainName(_ name: String) -> Bool {
-    guard !name.isEmpty, name != ".", name != "..", name.utf8.count <= 255 else { return false }
+    guard !name.isEmpty, name != ".", name != "..", name.utf8.count <= nameLimit else {
+      return false
+    }
     return name.unicodeScalars.allSatisfy { scalar in
       scalar.value >= 0x20 && scalar.value != 0x7F && !(0x80...0x9F).contains(scalar.value)
         && scalar != "/" && scalar != "\\"
@@ -50,9 +52,9 @@ public final class DirectoryHandle: Sendable {
   /// Bytes that are not UTF-8 are replaced, so that such a name leads to nothing.
   public func names() throws(FileError) -> [String] {
     try rawNames().map {
-      String(decoding: $0.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+      UTF8Name(String(decoding: $0.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self))
     }
-    .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    .sorted().map(\.text)
   }
 
   /// The same names as the file system has them and in its order, each ending in 0.

@@ -74,6 +74,16 @@ public final class OutputFile {
     }
   }
 
+  /// Gives the file the permissions of `source`; its owner may read it in any case. Nothing on file
+  /// systems that keep none.
+  public func adoptPermissions(of source: PositionalFile) throws(FileError) {
+    let mode = try fileStatus(of: source.descriptor, source.path).st_mode & 0o777
+    guard fchmod(descriptor, mode | 0o400) == 0 else {
+      if errno == EPERM || errno == ENOTSUP || errno == ENOSYS { return }
+      throw FileError.system("chmod", path)
+    }
+  }
+
   /// Makes the content durable and closes the file. Nothing is retried: after a failed fsync the
   /// kernel may have dropped the pages.
   public func finish() throws(FileError) {

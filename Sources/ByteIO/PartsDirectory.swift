@@ -27,16 +27,13 @@ public final class PartsDirectory {
   /// Refuses the outputs that `StagingDirectory` refuses, and with `.inUse` a directory whose lock
   /// another process holds.
   public init(
-    for outputPath: String, replacing: Bool, inputs: [DirectoryHandle], forCommit: Bool
+    for outputPath: String, replacing replacement: OutputReplacement = .nothing,
+    inputs: [DirectoryHandle], forCommit: Bool
   ) throws(FileError) {
     let (parentPath, outputName) = splitPath(outputPath)
-    guard DirectoryHandle.isPlainName(outputName) else {
-      throw FileError(.unsafePath, "output does not end in a plain name", in: outputPath)
-    }
-    let parent = try DirectoryHandle(path: parentPath)
-    try StagingDirectory.checkOutput(
-      outputName, in: parent, path: outputPath, replacing: replacing, inputs: inputs)
-    let name = ".\(outputName)\(Self.suffix)"
+    let parent = try StagingDirectory.check(outputPath, replacing: replacement, inputs: inputs)
+    let room = DirectoryHandle.nameLimit - 1 - Self.suffix.utf8.count
+    let name = ".\(shortened(outputName, to: room))\(Self.suffix)"
     let path = parentPath + "/" + name
     if !forCommit, unsafe mkdirat(parent.descriptor, name, 0o700) != 0, errno != EEXIST {
       throw FileError.system("mkdir", path)
@@ -146,14 +143,23 @@ public final class PartsDirectory {
   /// Bytes that may still be written to the file system, as far as it tells.
   public func freeSpace() throws(FileError) -> Int { try directory.freeSpace() }
 
+  /// Removes the file `name`, as far as that works.
+  public func remove(_ name: String) { unsafe unlinkat(directory.descriptor, name, 0) }
+
+  /// Opens the file `name`, which is there.
+  public func file(_ name: String) throws(FileError) -> PositionalFile {
+    try PositionalFile(name: name, in: directory)
+  }
+
   /// Removes the directory with all that is in it, as far as that works.
   public func discard() { StagingDirectory.remove(name, from: parent) }
 
   /// Removes, as far as that works, what killed tasks left of the file `name`.
   private func removeLeftovers(of name: String) {
     guard let leftovers = try? directory.leftovers() else { return }
-    let prefix = "." + name + StagingDirectory.infix
-    for leftover in leftovers where leftover.name.hasPrefix(prefix) && leftover.use == .free {
+    let prefix = StagingDirectory.temporaryPrefix(for: name)
+    for leftover in leftovers where leftover.name.hasBytes(prefix: prefix) && leftover.use == .free
+    {
       try? directory.remove(leftover)
     }
   }

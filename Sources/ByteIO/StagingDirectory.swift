@@ -18,7 +18,13 @@ public final class StagingDirectory {
 
   /// A hidden name, most likely a new one, for what is to be called `name`.
   static func temporaryName(for name: String) -> String {
-    "." + name + infix + String(UInt32.random(in: .min ... .max), radix: 36)
+    temporaryPrefix(for: name) + String(UInt32.random(in: .min ... .max), radix: 36)
+  }
+
+  /// What such names begin with: `name` cut where the whole would be too long for a file system.
+  static func temporaryPrefix(for name: String) -> String {
+    // At most 7 digits follow.
+    "." + shortened(name, to: DirectoryHandle.nameLimit - 8 - infix.utf8.count) + infix
   }
 
   /// Where the output will be.
@@ -29,28 +35,24 @@ public final class StagingDirectory {
   private let directory: DirectoryHandle
   private let name: String
   private let stagingName: String
-  private let isReplacing: Bool
+  private let replacement: OutputReplacement
   /// Open and locked until the commit, which tells a running conversion from left-over staging.
   private var markerFile: OutputFile?
   private var isDone = false
 
   /// Creates the staging directory for the output `outputPath`.
   ///
-  /// Refuses, with `.exists` or `.unsafePath`, an output that exists (a directory is accepted when
-  /// `replacing`), that is a symbolic link, or that is, contains or lies inside one of `inputs`.
+  /// Refuses what `check` refuses.
   public init(
-    for outputPath: String, replacing: Bool, inputs: [DirectoryHandle]
+    for outputPath: String, replacing replacement: OutputReplacement = .nothing,
+    inputs: [DirectoryHandle]
   ) throws(FileError) {
     let (parentPath, name) = splitPath(outputPath)
-    guard DirectoryHandle.isPlainName(name) else {
-      throw FileError(.unsafePath, "output does not end in a plain name", in: outputPath)
-    }
-    let parent = try DirectoryHandle(path: parentPath)
-    try Self.checkOutput(name, in: parent, path: outputPath, replacing: replacing, inputs: inputs)
+    let parent = try Self.check(outputPath, replacing: replacement, inputs: inputs)
     self.outputPath = outputPath
     self.name = name
     self.parent = parent
-    isReplacing = replacing
+    self.replacement = replacement
 
     var created: String?
     for _ in 0..<100 where created == nil {
@@ -139,7 +141,7 @@ public final class StagingDirectory {
       throw FileError.system("unlink", path + "/" + Self.marker)
     }
     try sync(directory)
-    if isReplacing, try exists() {
+    if replacement != .nothing, try exists() {
       try exchange()
     } else {
       try rename()
@@ -179,6 +181,11 @@ public final class StagingDirectory {
 
   /// Swaps the new directory with the old one, which then is what `discard` removes.
   private func exchange() throws(FileError) {
+    // It may be another one than at the beginning.
+    let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
+    let old = try DirectoryHandle(
+      descriptor: unsafe openat(parent.descriptor, name, flags), path: outputPath)
+    try replacement.check(old, path: outputPath)
     guard unsafe leank_rename_exchange(parent.descriptor, stagingName, name) == 0 else {
       if errno == EINVAL || errno == ENOSYS || errno == ENOTSUP {
         throw FileError(
@@ -230,43 +237,7 @@ public final class StagingDirectory {
     }
   }
 
-  // MARK: - Checks and removal
-
-  static func checkOutput(
-    _ name: String, in parent: DirectoryHandle, path: String, replacing: Bool,
-    inputs: [DirectoryHandle]
-  ) throws(FileError) {
-    var existing: FileIdentity?
-    var status = stat()
-    if unsafe fstatat(parent.descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0 {
-      let kind = status.st_mode & S_IFMT
-      guard kind != S_IFLNK else {
-        throw FileError(.unsafePath, "output is a symbolic link", in: path)
-      }
-      existing = FileIdentity(status)
-      guard kind == S_IFDIR || !replacing else {
-        throw FileError(.unsafePath, "output exists and is not a directory", in: path)
-      }
-    } else if errno != ENOENT {
-      throw FileError.system("stat", path)
-    }
-    for input in inputs {
-      if let existing {
-        guard !existing.isSameFile(as: input.identity) else {
-          throw FileError(.unsafePath, "output is the input \(quoted(input.path))", in: path)
-        }
-        guard try !input.hasAncestor(existing) else {
-          throw FileError(.unsafePath, "output contains the input \(quoted(input.path))", in: path)
-        }
-      }
-      guard try !parent.isOrHasAncestor(input.identity) else {
-        throw FileError(.unsafePath, "output lies inside the input \(quoted(input.path))", in: path)
-      }
-    }
-    guard existing == nil || replacing else {
-      throw FileError(.exists, "output exists, use --force to replace it", in: path)
-    }
-  }
+  // MARK: - Removal
 
   /// Removes `name` and the files in it. Subdirectories are entered only one level after another,
   /// never through links: what an exchanged output holds is the user's, and may be nested.
@@ -286,27 +257,5 @@ public final class StagingDirectory {
       }
     }
     unsafe unlinkat(parent.descriptor, name, AT_REMOVEDIR)
-  }
-}
-
-extension DirectoryHandle {
-  /// Whether this directory, or one above it, is the one of `identity`.
-  func isOrHasAncestor(_ identity: FileIdentity) throws(FileError) -> Bool {
-    if self.identity.isSameFile(as: identity) { return true }
-    return try hasAncestor(identity)
-  }
-
-  /// Whether a directory above this one is the one of `identity`.
-  func hasAncestor(_ identity: FileIdentity) throws(FileError) -> Bool {
-    var current = self
-    while true {
-      let flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC
-      let above = try DirectoryHandle(
-        descriptor: unsafe openat(current.descriptor, "..", flags), path: current.path + "/..")
-      // The root is its own parent.
-      if above.identity.isSameFile(as: current.identity) { return false }
-      if above.identity.isSameFile(as: identity) { return true }
-      current = above
-    }
   }
 }

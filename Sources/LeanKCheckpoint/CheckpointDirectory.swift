@@ -24,7 +24,7 @@ public final class CheckpointDirectory: Sendable {
   package let scaleBlock: (rows: Int, columns: Int)?
   private let configurationFile: PositionalFile
   private let indexFile: PositionalFile?
-  private let shardByTensor: [String: Int]
+  private let shardByTensor: [UTF8Name: Int]
 
   /// One file of weights.
   public struct Shard: Sendable {
@@ -71,17 +71,18 @@ public final class CheckpointDirectory: Sendable {
 
     let hasIndex = try isThere(ShardIndex.fileName)
     let hasSingle = try isThere(Self.singleFile)
-    guard !(hasIndex && hasSingle) else {
-      throw CheckpointError(
-        .bothSingleAndIndex,
-        "both \(Self.singleFile) and \(ShardIndex.fileName) are there, remove the one that is not meant",
-        in: path)
-    }
     guard hasIndex || hasSingle else { throw try Self.missingWeights(in: directory) }
     if hasIndex {
       let (file, text) = try open(ShardIndex.fileName, limit: ShardIndex.byteLimit)
       indexFile = file
-      index = try ShardIndex(text, path: file.path)
+      let named = try ShardIndex(text, path: file.path)
+      guard !hasSingle || named.shardNames == [Self.singleFile] else {
+        throw CheckpointError(
+          .bothSingleAndIndex,
+          "both \(Self.singleFile) and \(ShardIndex.fileName), which names other files, are there: remove "
+            + "the one that is not meant", in: path)
+      }
+      index = named
     } else {
       indexFile = nil
       index = nil
@@ -116,12 +117,14 @@ public final class CheckpointDirectory: Sendable {
 
   // MARK: - Tensors
 
-  /// Names of all tensors.
-  public var tensorNames: Set<String> { Set(shardByTensor.keys) }
+  /// Names of all tensors, for a look at which are there; equal to each other as `String` has it.
+  public var tensorNames: Set<String> { Set(shardByTensor.keys.map(\.text)) }
 
   /// The file and the place of a tensor, nil where no shard holds it.
   public func tensor(_ name: String) -> (file: SafetensorsFile, info: TensorInfo)? {
-    guard let shard = shardByTensor[name], let info = shards[shard].file[name] else { return nil }
+    guard let shard = shardByTensor[UTF8Name(name)], let info = shards[shard].file[name] else {
+      return nil
+    }
     return (shards[shard].file, info)
   }
 
@@ -153,6 +156,17 @@ public final class CheckpointDirectory: Sendable {
           in: path)
       }
     }
+  }
+
+  /// Bytes of one cached element of `model`, this checkpoint's: a cache holds activations, two bytes
+  /// each, unless weights of K are wider. Where none is stored under its name, as in packed weights,
+  /// config.json's type decides.
+  public func cacheElementBytes(of model: ModelDescription) -> Int {
+    let scalars = model.layers.compactMap { tensor($0.attention.key.weight)?.info.scalar }
+    let isWide =
+      scalars.isEmpty
+      ? configuration.dataType == "float32" : scalars.contains { $0 == .f32 || $0 == .f64 }
+    return isWide ? 4 : 2
   }
 
   // MARK: - Identity
@@ -188,18 +202,20 @@ public final class CheckpointDirectory: Sendable {
   /// The shard of each tensor. Index and headers have to agree in every name.
   private static func locate(
     _ shards: [Shard], _ index: ShardIndex?
-  ) throws(CheckpointError) -> [String: Int] {
-    var located: [String: Int] = [:]
+  ) throws(CheckpointError) -> [UTF8Name: Int] {
+    var located: [UTF8Name: Int] = [:]
     for (number, shard) in shards.enumerated() {
       for tensor in shard.file.header.tensors {
-        if let other = located.updateValue(number, forKey: tensor.name) {
+        let name = UTF8Name(tensor.name)
+        if let other = located.updateValue(number, forKey: name) {
           throw CheckpointError(
             .indexMismatch,
             "tensor \(quoted(tensor.name)) is also in \(quoted(shards[other].name))",
             in: shard.file.path)
         }
-        guard let index, index.weightMap[tensor.name] != shard.name else { continue }
-        let claim = index.weightMap[tensor.name].map { "says it is in \(quoted($0))" }
+        let claimed = index?.weightMap[name]
+        guard index != nil, claimed.map({ UTF8Name($0) }) != UTF8Name(shard.name) else { continue }
+        let claim = claimed.map { "says it is in \(quoted($0))" }
         throw CheckpointError(
           .indexMismatch,
           "tensor \(quoted(tensor.name)): the index " + (claim ?? "does not name it"),
@@ -210,7 +226,8 @@ public final class CheckpointDirectory: Sendable {
     let lost = index.weightMap.keys.filter { located[$0] == nil }.min() ?? ""
     throw CheckpointError(
       .indexMismatch,
-      "tensor \(quoted(lost)) is not in \(quoted(index.weightMap[lost] ?? ""))", in: index.path)
+      "tensor \(quoted(lost.text)) is not in \(quoted(index.weightMap[lost] ?? ""))", in: index.path
+    )
   }
 
   private static func warnings(_ shards: [Shard], _ index: ShardIndex?) -> [String] {

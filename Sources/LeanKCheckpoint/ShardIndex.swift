@@ -13,7 +13,7 @@ public struct ShardIndex: Sendable {
   public let bytes: [UInt8]
   public let path: String
   /// File names by tensor name.
-  public let weightMap: [String: String]
+  public let weightMap: [UTF8Name: String]
   /// The file names, each once, in byte order.
   public let shardNames: [String]
   /// Sum of tensor bytes as the file claims it; advisory.
@@ -50,26 +50,27 @@ public struct ShardIndex: Sendable {
     }
     totalSizeRange = metadata?.value["total_size"]?.byteRange
     totalParametersRange = metadata?.value["total_parameters"]?.byteRange
-    var weightMap: [String: String] = [:]
+    var weightMap: [UTF8Name: String] = [:]
     weightMap.reserveCapacity(map.value.count)
-    for (tensor, value) in map.value.children { weightMap[tensor] = value.string }
+    for (tensor, value) in map.value.children { weightMap[UTF8Name(tensor)] = value.string }
     self.bytes = bytes
     self.path = path
     self.weightMap = weightMap
-    shardNames = names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    shardNames = names.sorted().map(\.text)
   }
 
   /// The file names in the map, all of them checked before memory is taken for its tensors.
-  private static func shardNames(of map: ConfigurationObject) throws(CheckpointError) -> Set<String>
-  {
-    var names: Set<String> = []
+  private static func shardNames(of map: ConfigurationObject) throws(CheckpointError) -> Set<
+    UTF8Name
+  > {
+    var names: Set<UTF8Name> = []
     for (tensor, value) in map.value.children {
       guard let name = value.string else {
         throw CheckpointError(
           map.error(
             .wrongType, "expected a file name, found \(value.kind.rawValue)", escaped(tensor)))
       }
-      guard names.insert(name).inserted else { continue }
+      guard names.insert(UTF8Name(name)).inserted else { continue }
       try check(name, in: map.path)
       guard names.count <= shardLimit else {
         throw CheckpointError(
@@ -86,7 +87,7 @@ public struct ShardIndex: Sendable {
         .shardName, "shard name \(quoted(name)) is not one path component", at: .key("weight_map"),
         in: path)
     }
-    guard name.hasSuffix(suffix) else {
+    guard name.hasBytes(suffix: suffix) else {
       throw CheckpointError(
         .shardName, "shard name \(quoted(name)) does not end in \(suffix)", at: .key("weight_map"),
         in: path)

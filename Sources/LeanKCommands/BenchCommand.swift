@@ -45,6 +45,9 @@ struct BenchCommand: Subcommand {
     guard !context.isEmpty, context.allSatisfy({ $0 >= 1 }) else {
       throw ValidationError("--context is a number of tokens, at least 1")
     }
+    guard (1...4096).contains(queryHeads ?? 1) else {
+      throw ValidationError("--query-heads is a number from 1 to 4096")
+    }
     guard (1...1024).contains(threads ?? 1) else {
       throw ValidationError("--threads is a number from 1 to 1024")
     }

@@ -3,21 +3,6 @@ import LeanKReport
 
 /// What `inspect --layer --json` prints: the channels of each head.
 struct ChannelReport: Encodable {
-  struct Share: Encodable {
-    var kept: Int
-    var channels: Int
-  }
-
-  struct Scored: Encodable {
-    var channel: Int
-    var score: Float
-
-    init(_ scored: HeadProfile.Scored) {
-      channel = scored.channel
-      score = scored.score
-    }
-  }
-
   struct Head: Encodable {
     var head: Int
     var width: Int
@@ -25,12 +10,12 @@ struct ChannelReport: Encodable {
     var keptRatio: Double
     var closureCount: Int
     /// By quarter of the rotary frequencies, the fastest first; empty without RoPE.
-    var frequencyQuarters: [Share]
+    var frequencyQuarters: [KeptShare]
     var kept: [Int]
     var closure: [Int]
     var scores: Nullable<[Float]>
-    var lowestKept: Nullable<Scored>
-    var highestPruned: Nullable<Scored>
+    var lowestKept: Nullable<HeadProfile.Scored>
+    var highestPruned: Nullable<HeadProfile.Scored>
 
     init(_ profile: HeadProfile, head: Int) {
       self.head = head
@@ -38,12 +23,12 @@ struct ChannelReport: Encodable {
       keptCount = profile.kept.count
       keptRatio = Double(keptCount) / Double(width)
       closureCount = profile.closure.count
-      frequencyQuarters = profile.quarters.map { Share(kept: $0.kept, channels: $0.channels) }
+      frequencyQuarters = profile.quarters
       kept = profile.kept.channels
       closure = profile.closure.channels
       scores = Nullable(profile.scores)
-      lowestKept = Nullable(profile.lowestKept.map(Scored.init))
-      highestPruned = Nullable(profile.highestPruned.map(Scored.init))
+      lowestKept = Nullable(profile.lowestKept)
+      highestPruned = Nullable(profile.highestPruned)
     }
   }
 

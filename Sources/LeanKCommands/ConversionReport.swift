@@ -1,4 +1,5 @@
 import ByteIO
+import LeanKCheckpoint
 import LeanKMask
 import LeanKModel
 import LeanKPruning
@@ -71,16 +72,17 @@ struct ConversionReport: Encodable {
     let parent = try? DirectoryHandle(path: splitPath(conversion.output).parent)
     bytesFree = Nullable(try? parent?.freeSpace())
     self.part = Nullable(part.map { PartReport(number: $0.number, count: $0.count) })
-    self.contexts = try Self.contexts(conversion, contexts)
+    self.contexts = Self.contexts(conversion, contexts)
     output = conversion.output
     layout = plan.layout.rawValue
     mode = conversion.deployment.mode.rawValue
     maskContentId = conversion.maskContentID
     weightBytesIn = plan.bytesIn
     weightBytesOut = plan.bytesOut
-    let cache = plan.cachePerToken
+    let dense = plan.cacheCost.densePerToken
     cacheBytesPerToken = CacheReport(
-      keysDense: cache.keysDense, keysPruned: cache.keysPruned, values: cache.values)
+      keysDense: dense.keys, keysPruned: plan.cacheCost.perToken(conversion.deployment).keys,
+      values: dense.values)
     shards = (chosen ?? plan.shards).map { shard in
       var report = ShardReport(
         name: shard.name, bytesIn: shard.bytesIn, bytesOut: shard.bytesOut, tensorsCopied: 0,
@@ -113,19 +115,13 @@ struct ConversionReport: Encodable {
 
   private static func contexts(
     _ conversion: Conversion, _ asked: [Int]
-  ) throws -> [ContextReport] {
-    let plan = conversion.plan
-    var facts = CheckpointFacts(of: conversion.source)
-    let channels = plan.mask.layers.reduce(0) { $0 + $1.geometry.channels }
-    // As wide as the plan says, whatever config.json calls the type.
-    facts.elementBytes = plan.cachePerToken.keysDense / max(1, channels)
-    let subject = ReportSubject(
-      try MaskDocument(mask: plan.mask), title: "", facts: facts, contexts: asked)
-    return subject.contexts.map { tokens in
-      let dense = subject.cost.dense(context: tokens)
-      let pruned =
-        conversion.deployment.window.map { subject.cost.windowed(context: tokens, window: $0) }
-        ?? subject.cost.static(context: tokens)
+  ) -> [ContextReport] {
+    let cost = conversion.plan.cacheCost
+    let lengths = ReportSubject.contexts(
+      asked, limit: conversion.source.configuration.contextLimit)
+    return lengths.map { tokens in
+      let dense = cost.dense(context: tokens)
+      let pruned = cost.bytes(conversion.deployment, context: tokens)
       return ContextReport(
         tokens: tokens, dense: .init(keys: dense.keys, values: dense.values),
         pruned: .init(keys: pruned.keys, values: pruned.values))
@@ -135,10 +131,23 @@ struct ConversionReport: Encodable {
   private var title: String {
     let verb = written ? "wrote" : "would write"
     guard let part = part.wrapped else {
-      return "\(verb) \(output), layout \(layout), mode \(mode)"
+      return "\(verb) \(escaped(output, limit: 4096)), layout \(layout), mode \(mode)"
     }
     return
-      "\(verb) part \(part.number) of \(part.count) of \(output), layout \(layout), mode \(mode)"
+      "\(verb) part \(part.number) of \(part.count) of \(escaped(output, limit: 4096)), layout \(layout), mode \(mode)"
+  }
+
+  private func keyCache(_ cache: CacheReport) -> String {
+    let dense = "\(Formatting.bytes(cache.keysDense))"
+    guard cache.keysPruned < cache.keysDense else {
+      return dense + " a token"
+        + (layout == PruningLayout.zeroed.rawValue
+          ? ", as before: zeroed rows are cached like all others" : ", as before")
+    }
+    let share = 1 - Double(cache.keysPruned) / Double(cache.keysDense)
+    return dense
+      + " -> \(Formatting.bytes(cache.keysPruned)) a token, \(Formatting.percent(share)) less"
+      + (mode == MaskMode.windowed.rawValue ? " for middle tokens" : "")
   }
 
   var text: String {
@@ -158,11 +167,7 @@ struct ConversionReport: Encodable {
         "\(Formatting.bytes(weightBytesIn)) -> \(Formatting.bytes(weightBytesOut))"
           + (saved > 0
             ? ", \(Formatting.percent(Double(saved) / Double(max(1, weightBytesIn)))) less" : "")),
-      Formatting.row(
-        "K cache",
-        "\(Formatting.bytes(cache.keysDense)) -> \(Formatting.bytes(cache.keysPruned)) a token, "
-          + "\(Formatting.percent(1 - Double(cache.keysPruned) / Double(max(1, cache.keysDense)))) less"
-          + (mode == "windowed" ? " for middle tokens" : "")),
+      Formatting.row("K cache", keyCache(cache)),
     ]
     for context in contexts {
       let share = Double(context.pruned.total) / Double(max(1, context.dense.total))
@@ -170,8 +175,10 @@ struct ConversionReport: Encodable {
         Formatting.row(
           "",
           Formatting.padded(Formatting.count(context.tokens), to: 9, onTheLeft: true)
-            + " tokens: K and V \(Formatting.bytes(context.dense.total)) -> "
-            + "\(Formatting.bytes(context.pruned.total)), \(Formatting.percent(1 - share)) less"))
+            + " tokens: K and V \(Formatting.bytes(context.dense.total))"
+            + (share < 1
+              ? " -> \(Formatting.bytes(context.pruned.total)), \(Formatting.percent(1 - share)) less"
+              : "")))
     }
     lines.append(Formatting.row("mask", maskContentId))
     if !written {
@@ -185,13 +192,13 @@ struct ConversionReport: Encodable {
     }
     for shard in shards.prefix(written ? 0 : 24) {
       lines.append(
-        "  \(shard.name): \(Formatting.bytes(shard.bytesIn)) -> \(Formatting.bytes(shard.bytesOut)), "
+        "  \(escaped(shard.name)): \(Formatting.bytes(shard.bytesIn)) -> \(Formatting.bytes(shard.bytesOut)), "
           + "\(shard.tensorsSliced) tensors sliced, \(shard.tensorsZeroed) zeroed, "
           + "\(shard.tensorsCopied) copied")
     }
     if !written, shards.count > 24 { lines.append("  ... \(shards.count - 24) more files") }
     if !leftOut.isEmpty {
-      lines.append(Formatting.row("left out", leftOut.joined(separator: ", ")))
+      lines.append(Formatting.row("left out", leftOut.map { escaped($0) }.joined(separator: ", ")))
     }
     if let verified = verified.wrapped {
       lines.append(

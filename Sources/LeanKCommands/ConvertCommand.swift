@@ -67,8 +67,11 @@ struct ConvertCommand: Subcommand {
     help: "Files of weights to write at once (default: one for each processor, up to 4).")
   var threads: Int?
 
-  @Flag(help: "Replace an existing output directory.")
+  @Flag(help: "Replace an existing output directory that is a checkpoint (has a config.json).")
   var force = false
+
+  @Flag(help: "Replace an existing output directory, whatever is in it.")
+  var forceAny = false
 
   @Flag(help: "Prove the result tensor by tensor before it gets its name.")
   var verify = false
@@ -105,17 +108,25 @@ struct ConvertCommand: Subcommand {
     var conversion = Conversion(
       source: source, plan: plan, output: output, mask: beside.bytes,
       maskContentID: beside.contentID, deployment: deployment)
-    conversion.isReplacing = force
+    conversion.replacement =
+      forceAny
+      ? .anyDirectory : force ? .directory(holding: ModelConfiguration.fileName) : .nothing
+    // What would be refused at the end, or in a real run.
+    try conversion.checkOutput()
     conversion.threads = threads ?? min(4, Machine.processors)
-    let card = ModelCard(
+    let card = try ModelCard(
       plan: plan, deployment: deployment, maskContentID: beside.contentID,
       source: source.sourceDigest)
     conversion.card = Array(card.text.utf8)
     var report = try ConversionReport(conversion, part: shard, contexts: context)
-    report.warnings = loaded.notes + plan.warnings + warnings(loaded.document, deployment)
+    report.warnings =
+      loaded.notes + plan.warnings + loaded.document.provenance.warnings(for: source, mask)
+      + warnings(loaded.document, deployment)
     if !quiet { report.warnings.forEach { console.warn($0) } }
     if !dryRun {
-      guard try execute(conversion, &report, on: console) else { return LeankExit.difference }
+      guard try execute(conversion, beside.mask, &report, on: console) else {
+        return LeankExit.difference
+      }
     }
     if json {
       try console.print(json: report)
@@ -127,7 +138,8 @@ struct ConvertCommand: Subcommand {
 
   /// Runs the conversion; false when the result is not what the mask asks for.
   private func execute(
-    _ conversion: Conversion, _ report: inout ConversionReport, on console: Console
+    _ conversion: Conversion, _ mask: ChannelMask, _ report: inout ConversionReport,
+    on console: Console
   ) throws -> Bool {
     let progress = ProgressBar(console: console, isShown: !quiet && !json, label: "converting")
     var structure: StructureProof?
@@ -145,9 +157,10 @@ struct ConvertCommand: Subcommand {
         } catch {
           throw PruningError(error)
         }
-        let proof = try StructureProof(
-          dense: conversion.source, pruned: pruned, mask: conversion.plan.mask,
-          maskContentID: conversion.maskContentID
+        let proof = try StructureProof.run(
+          StructureProof.Request(
+            dense: conversion.source, pruned: pruned, mask: mask,
+            maskContentID: conversion.maskContentID, knownFiles: [ModelCard.known])
         ) { (done, total) throws(PruningError) in
           comparing.update(done, of: total)
           if Interruption.isRequested { throw conversion.interruption }

@@ -86,18 +86,6 @@ struct DiffReport: Encodable {
     var overlap: Overlap
   }
 
-  struct Change: Encodable {
-    var name: String
-    var first: String
-    var second: String
-
-    init(_ change: MaskComparison.RecordChange) {
-      name = change.name
-      first = change.first
-      second = change.second
-    }
-  }
-
   var equal: Bool
   var geometryMismatch: [String]
   /// null where shapes differ.
@@ -109,8 +97,8 @@ struct DiffReport: Encodable {
   /// KV heads of the mask; `heads` are those that differ.
   var headCount: Int
   var heads: [Head]
-  var records: [Change]
-  var remarks: [Change]
+  var records: [MaskComparison.RecordChange]
+  var remarks: [MaskComparison.RecordChange]
 
   init(_ comparison: MaskComparison) {
     equal = comparison.isEqual
@@ -125,7 +113,7 @@ struct DiffReport: Encodable {
         layer: $0.layer, head: $0.head, firstCount: $0.firstCount, secondCount: $0.secondCount,
         overlap: Overlap($0.agreement))
     }
-    records = comparison.records.map(Change.init)
-    remarks = comparison.remarks.map(Change.init)
+    records = comparison.records
+    remarks = comparison.remarks
   }
 }

@@ -40,6 +40,7 @@ struct ExportCommand: Subcommand {
         "--output \(escaped(output, limit: 4096)): expected .safetensors, .npy, .npz, .pth, .tsv or .json"
       )
     }
+    try checkOutputFile(output, replacing: force)
     let document = try MaskInput.read(source, instance: instanceOptions.chosen).document
     let part = what ?? (format.holdsBoth && document.scores != nil ? .both : .mask)
     let bytes = try MaskExporter.bytes(of: document, part, as: format)

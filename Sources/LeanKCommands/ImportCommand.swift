@@ -36,6 +36,8 @@ struct ImportCommand: Subcommand {
   @Option(help: "Alignment unit to record (default: the largest that fits).")
   var align: Int?
 
+  @OptionGroup var scoresKind: ScoresKindOptions
+
   @OptionGroup var modeOptions: ModeOptions
 
   @Option(help: "Of a .leank file with several masks take this one alone (default: all of them).")
@@ -54,10 +56,18 @@ struct ImportCommand: Subcommand {
   }
 
   func run(on console: Console) throws -> CInt {
+    try checkOutputFile(output, replacing: force)
     let checkpoint = try model.map { try CheckpointDirectory(path: $0) }
-    let input = try MaskInput.read(source, for: checkpoint, instance: instance ?? 0)
+    let input = try MaskInput.read(
+      source, for: checkpoint, instance: instance ?? 0,
+      kind: scores == nil ? scoresKind.kind : nil)
     let geometry = input.document.mask.layers.map(\.geometry)
-    let found = try scores.map { try MaskInput.scores($0, geometry: geometry) }
+    let found = try scores.map {
+      try MaskInput.scores($0, geometry: geometry, kind: scoresKind.kind)
+    }
+    guard scoresKind.kind == nil || found != nil || input.document.scores != nil else {
+      throw UsageError("--kind names scores, \(escaped(source, limit: 4096)) has none")
+    }
     (input.notes + (found?.notes ?? [])).forEach { console.warn($0) }
     let documents = try (instance == nil ? input.documents : [input.document]).map {
       try changed($0, scores: found?.values, of: input, model: checkpoint)
@@ -99,8 +109,14 @@ struct ImportCommand: Subcommand {
     return document
   }
 
+  /// As many channels as a head may have.
+  private static let alignmentLimit = 4096
+
   private func recorded(_ unit: Int) throws -> Alignment {
     do throws(MaskError) {
+      guard unit <= Self.alignmentLimit else {
+        throw MaskError(.alignment, "alignment unit \(unit), the limit is \(Self.alignmentLimit)")
+      }
       return try Alignment(unit: unit, rule: .given)
     } catch {
       throw UsageError("--align \(unit): \(error.description)")
@@ -115,6 +131,17 @@ extension Provenance {
     self[Self.sourceDigest] = sha256(bytes)
     if let model { record(model: model) }
     self[Self.writer] = "leank \(leankVersion)"
+  }
+
+  /// What to say where the mask at `path` names another model's configuration than that of `model`.
+  func warnings(for model: CheckpointDirectory, _ path: String) -> [String] {
+    guard let recorded = self[Self.configDigest], recorded != sha256(model.configuration.bytes)
+    else { return [] }
+    return [
+      "\(escaped(path, limit: 4096)) was made for another configuration than "
+        + "\(escaped(model.configuration.path, limit: 4096)): its config_sha256 begins with "
+        + quoted(String(recorded.prefix(16)))
+    ]
   }
 
   /// Records the model a mask is for.

@@ -52,9 +52,15 @@ struct InspectCommand: Subcommand {
         "--context is a number of tokens from 1 to \(ReportSubject.contextLimit)")
     }
     guard head == nil || layer != nil else { throw ValidationError("--head needs --layer") }
+    guard layer == nil || context.isEmpty else {
+      throw ValidationError("--layer shows channels, --context a cache: give one of them")
+    }
   }
 
   func run(on console: Console) throws -> CInt {
+    for output in [heatmap, report].compactMap(\.self) {
+      try checkOutputFile(output, replacing: true, inputs: inputs)
+    }
     switch try InspectSource(path: path, model: model, instance: instanceOptions.chosen) {
     case .checkpoint(let checkpoint):
       guard layer == nil, heatmap == nil, report == nil, instanceOptions.instance == nil else {
@@ -69,6 +75,8 @@ struct InspectCommand: Subcommand {
     }
     return LeankExit.success
   }
+
+  private var inputs: [String] { [path, model].compactMap(\.self) }
 
   private func show(_ mask: InspectedMask, on console: Console) throws {
     mask.notes.forEach { console.warn($0) }
@@ -105,6 +113,6 @@ struct InspectCommand: Subcommand {
 
   private func write(_ text: String, to output: String) throws {
     try writeFileAtomically(
-      Array(text.utf8).span, to: output, replacing: true, inputs: [path, model].compactMap { $0 })
+      Array(text.utf8).span, to: output, replacing: true, inputs: inputs)
   }
 }

@@ -84,7 +84,7 @@ struct InspectReport: Encodable {
   var layout: Nullable<String>
   var weightBytes: Nullable<Int>
   var rowsWeightBytes: Nullable<Int>
-  var advice: [AdviceReport]
+  var advice: [Advice]
   var provenance: [String: String]
   var fileBytes: Nullable<Int>
   var contentId: Nullable<String>
@@ -126,7 +126,7 @@ struct InspectReport: Encodable {
     layout = Nullable(source.layout?.rawValue)
     weightBytes = Nullable(subject.facts.weightBytes)
     rowsWeightBytes = Nullable(subject.facts.rowsWeightBytes)
-    advice = Advice.on(subject).map(AdviceReport.init)
+    advice = Advice.on(subject)
     provenance = document.provenance.entries
     fileBytes = Nullable(subject.fileBytes)
     contentId = Nullable(subject.contentID)
@@ -136,30 +136,8 @@ struct InspectReport: Encodable {
   }
 }
 
-/// `advice[]`
-struct AdviceReport: Encodable {
-  var topic: String
-  var severity: String
-  var text: String
-  var numbers: [String: Double]
-
-  init(_ advice: Advice) {
-    topic = advice.topic.rawValue
-    severity = advice.severity.rawValue
-    text = advice.text
-    numbers = advice.numbers
-  }
-}
-
 /// `scores`: kind and type, and how kept and pruned channels score.
 struct ScoresReport: Encodable {
-  struct Bin: Encodable {
-    var lower: Double
-    var upper: Double
-    var kept: Int
-    var pruned: Int
-  }
-
   var kind: String
   var dtype: String
   var minimum: Nullable<Double>
@@ -170,7 +148,9 @@ struct ScoresReport: Encodable {
   var prunedAboveThreshold: Nullable<Int>
   /// Infinite scores, which stand in no bin.
   var infinite: Nullable<Int>
-  var histogram: [Bin]
+  /// `linear` or `log`: how the bins divide the scores.
+  var axis: Nullable<String>
+  var histogram: [ScoreDistribution.Bin]
 
   init(_ scores: ImportanceScores, _ found: ScoreDistribution?) {
     kind = scores.kind
@@ -182,8 +162,7 @@ struct ScoresReport: Encodable {
     keptBelowThreshold = Nullable(found?.keptBelow)
     prunedAboveThreshold = Nullable(found?.prunedAbove)
     infinite = Nullable(found?.infinite)
-    histogram = (found?.bins ?? []).map {
-      Bin(lower: $0.lower, upper: $0.upper, kept: $0.kept, pruned: $0.pruned)
-    }
+    axis = Nullable(found?.axis.rawValue)
+    histogram = found?.bins ?? []
   }
 }

@@ -15,6 +15,11 @@ enum InspectSource {
   /// Opens mask `instance` of `path`; `model` is a checkpoint to take geometry and facts from.
   init(path: String, model: String? = nil, instance: Int = 0) throws {
     guard path == "-" || !Self.isDirectory(path) else {
+      guard model == nil else {
+        throw UsageError(
+          "--model gives a mask's geometry, \(escaped(path, limit: 4096)) is a checkpoint by itself"
+        )
+      }
       let checkpoint = try CheckpointDirectory(path: path)
       guard let claim = checkpoint.pruned else {
         self = .checkpoint(checkpoint)
@@ -85,9 +90,10 @@ extension CheckpointFacts {
   /// What a report says of `checkpoint`; what its architecture does not tell stays unknown.
   init(of checkpoint: CheckpointDirectory) {
     self.init()
-    elementBytes = checkpoint.configuration.dataType == "float32" ? 4 : 2
     contextLimit = checkpoint.configuration.contextLimit
+    cachedKeys = checkpoint.pruned?.layout.cachedKeys ?? .kept
     guard let description = try? checkpoint.geometryDescription else { return }
+    elementBytes = checkpoint.cacheElementBytes(of: description)
     slidingWindows = description.layers.map(\.attention.slidingWindow)
     hasQueryKeyNorm = description.layers.contains { $0.attention.queryKeyNorm != nil }
   }

@@ -1,14 +1,14 @@
 import Foundation
 import Synchronization
 
-/// Ctrl-C, kill and a closed terminal while something is being written: the work is asked to stop and
-/// clean up, and then the signal takes its course.
+/// Ctrl-C, Ctrl-\\, kill and a closed terminal while something is being written: the work is asked to stop and
+/// clean up, and then the signal is raised again.
 enum Interruption {
   private static let received = Atomic<CInt>(0)
 
   static var isRequested: Bool { received.load(ordering: .relaxed) != 0 }
 
-  private static let signals = [SIGHUP, SIGINT, SIGTERM]
+  private static let signals = [SIGHUP, SIGINT, SIGQUIT, SIGTERM]
 
   /// From here on the signals are noted instead of fatal. Those that the caller has ignored, as nohup
   /// and a script's background jobs have, stay ignored.

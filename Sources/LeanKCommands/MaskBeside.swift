@@ -8,6 +8,8 @@ import LeanKPruning
 struct MaskBeside {
   let bytes: [UInt8]
   let contentID: String
+  /// The mask in it.
+  let mask: ChannelMask
 
   /// The mask alone, as the layout needs it: with the checkpoint's geometry; for `zeroed`, whose
   /// weights compute the closure, C with M's identity as its origin. A `.leank` file that is already
@@ -25,6 +27,7 @@ struct MaskBeside {
       let isAlone = file.identities == [file.contentID]
       bytes = isAlone ? loaded.bytes : try file.alone(instance: loaded.instance).bytes
       contentID = file.identities[loaded.instance].hex
+      mask = document.mask
       return
     }
     if document.provenance[Provenance.configDigest] == nil {
@@ -43,5 +46,6 @@ struct MaskBeside {
       document, replacing: loaded.file, instance: loaded.instance)
     bytes = encoded.bytes
     contentID = encoded.file.contentID.hex
+    mask = document.mask
   }
 }

@@ -59,6 +59,8 @@ struct MaskCommand: Subcommand {
   @Flag(help: "With several ratios: write a file each.")
   var separate = false
 
+  @OptionGroup var scoresKind: ScoresKindOptions
+
   @OptionGroup var modeOptions: ModeOptions
 
   @Flag(help: "Replace an existing output file.")
@@ -72,10 +74,11 @@ struct MaskCommand: Subcommand {
   }
 
   func run(on console: Console) throws -> CInt {
+    try checkOutputFile(output, replacing: force)
     let checkpoint = try model.map { try CheckpointDirectory(path: $0) }
     let geometry = try checkpoint?.geometryDescription.geometries
     let found = try MaskInput.scores(
-      scores, geometry: geometry, instance: instanceOptions.chosen)
+      scores, geometry: geometry, instance: instanceOptions.chosen, kind: scoresKind.kind)
     found.notes.forEach { console.warn($0) }
     let documents = try ratio.map { ratio in
       let selection = try choose(found.values, geometry ?? found.layers, ratio)

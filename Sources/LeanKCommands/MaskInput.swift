@@ -30,19 +30,25 @@ struct MaskInput {
   /// With a checkpoint the masks adopt its geometry, or the reading fails where the two differ;
   /// tables need one.
   static func read(
-    _ path: String, for checkpoint: CheckpointDirectory? = nil, instance: Int = 0
+    _ path: String, for checkpoint: CheckpointDirectory? = nil, instance: Int = 0,
+    kind: String? = nil
   ) throws -> MaskInput {
     let bytes = try readFile(path, limit: fileLimit)
     let description = try checkpoint?.geometryDescription
     var input: MaskInput
     if let format = foreignFormat(of: bytes, path) {
       try check(instance, of: 1, in: path)
-      input = try imported(bytes, format, path, geometry: try description?.geometries)
+      input = try imported(bytes, format, path, geometry: try description?.geometries, kind)
     } else {
       let file = try LeankFile(bytes, path: path)
       try check(instance, of: file.instances.count, in: path)
       input = MaskInput(
         documents: file.instances, instance: instance, file: file, bytes: bytes, notes: [])
+      do throws(InterchangeError) {
+        try MaskImporter.check(kind, against: input.document.scores?.kind)
+      } catch {
+        throw error.located(in: path)
+      }
     }
     guard let description else { return input }
     do throws(ModelError) {
@@ -71,9 +77,10 @@ struct MaskInput {
   }
 
   private static func imported(
-    _ bytes: [UInt8], _ format: InterchangeFormat, _ path: String, geometry: [LayerGeometry]?
+    _ bytes: [UInt8], _ format: InterchangeFormat, _ path: String, geometry: [LayerGeometry]?,
+    _ kind: String?
   ) throws -> MaskInput {
-    let found = try importing(bytes, format, path, .mask, geometry: geometry)
+    let found = try importing(bytes, format, path, .mask, geometry: geometry, kind)
     guard let mask = found.mask else { throw InterchangeError(.wanted, "holds no mask", in: path) }
     let document = try MaskDocument(
       mask: mask, alignment: Alignment.found(in: mask), scores: found.scores)
@@ -93,12 +100,12 @@ struct MaskInput {
   /// Scores from the file at `path` (`-` for a `.leank` file on standard input), those of mask
   /// `instance` where it is a `.leank` file, for a mask or a model of the given layers.
   static func scores(
-    _ path: String, geometry: [LayerGeometry]?, instance: Int = 0
+    _ path: String, geometry: [LayerGeometry]?, instance: Int = 0, kind: String? = nil
   ) throws -> Scores {
     let bytes = try readFile(path, limit: fileLimit)
     if let format = foreignFormat(of: bytes, path) {
       try check(instance, of: 1, in: path)
-      let found = try importing(bytes, format, path, .scores, geometry: geometry)
+      let found = try importing(bytes, format, path, .scores, geometry: geometry, kind)
       guard let scores = found.scores else {
         throw InterchangeError(.wanted, "holds no scores", in: path)
       }
@@ -109,6 +116,11 @@ struct MaskInput {
     let document = file.instances[instance]
     guard let scores = document.scores else {
       throw CommandError(.unsupported, "\(escaped(path, limit: 4096)): the file has no scores")
+    }
+    do throws(InterchangeError) {
+      try MaskImporter.check(kind, against: scores.kind)
+    } catch {
+      throw error.located(in: path)
     }
     let mask: ChannelMask
     do throws(MaskError) {
@@ -122,10 +134,11 @@ struct MaskInput {
 
   private static func importing(
     _ bytes: [UInt8], _ format: InterchangeFormat, _ path: String, _ wanted: MaskImporter.Wanted,
-    geometry: [LayerGeometry]?
+    geometry: [LayerGeometry]?, _ kind: String?
   ) throws -> ImportedMask {
     do throws(InterchangeError) {
-      return try MaskImporter.read(bytes.span, as: format, geometry: geometry, wanting: wanted)
+      return try MaskImporter.read(
+        bytes.span, as: format, geometry: geometry, kind: kind, wanting: wanted)
     } catch {
       throw error.located(in: path)
     }

@@ -5,12 +5,23 @@ import LeanKReport
 
 /// `LEANK.md`, which tells whoever finds a pruned checkpoint what it is and how to check it.
 ///
-/// Made from the inputs alone: no time, no paths, so that the same inputs give the same bytes.
+/// Made from the inputs alone: no time, no paths, so that the same inputs give the same bytes. What it
+/// says follows from the dense checkpoint, the mask beside it and the object in config.json, so that
+/// `verify` can make it again.
 struct ModelCard {
   let text: String
 
-  init(plan: PruningPlan, deployment: DeploymentHints, maskContentID: String, source: String) {
-    let statistics = MaskStatistics(of: plan.mask)
+  /// The versions whose card this one can make again.
+  private static let versions = [leankVersion]
+  private static let title = "# Pruned with leank "
+
+  init(
+    plan: PruningPlan, deployment: DeploymentHints, maskContentID: String, source: String,
+    version: String = leankVersion
+  ) throws(MaskError) {
+    let isZeroed = plan.layout == .zeroed
+    // The mask beside zeroed weights is the closure.
+    let statistics = MaskStatistics(of: isZeroed ? try plan.mask.closed : plan.mask)
     let layout =
       switch plan.layout {
       case .rows: "rows: the rows of K and Q outside the mask and its RoPE partners are cut out"
@@ -27,10 +38,16 @@ struct ModelCard {
           + (window.prefill == .dense ? "" : "; in the prompt too")
           + (window.emptyHeads == .absent ? "" : "; where a head keeps none they score 0")
       }
-    let cache = plan.cachePerToken
     func change(_ before: Int, _ after: Int) -> String {
       "\(Formatting.count(before)) -> \(Formatting.count(after)) bytes"
     }
+    let dense = plan.cacheCost.densePerToken.keys
+    let cache =
+      isZeroed
+      ? "\(Formatting.count(dense)) bytes a token, as in the dense checkpoint: zeroed rows are cached "
+        + "like all others"
+      : change(dense, plan.cacheCost.perToken(deployment).keys) + " a token"
+        + (deployment.mode == .windowed ? " between the whole ones" : "")
     let rows = [
       ("layout", layout),
       ("mode", mode),
@@ -41,11 +58,11 @@ struct ModelCard {
           + Formatting.percent(statistics.closureKeptRatio)
       ),
       ("weights", change(plan.bytesIn, plan.bytesOut)),
-      ("K cache", change(cache.keysDense, cache.keysPruned) + " a token"),
+      ("K cache", cache),
       ("dense checkpoint", "SHA-256 of its config.json and shard headers: `\(source)`"),
     ]
     text = """
-      # Pruned with leank \(leankVersion)
+      \(Self.title)\(version)
 
       The K cache of this model keeps a part of its channels, chosen by a mask; the rest of the model
       is that of the dense checkpoint it was made from.
@@ -63,5 +80,29 @@ struct ModelCard {
       ```
 
       """
+  }
+
+  /// What `verify` accepts as the file.
+  static let known = StructureProof.KnownFile(name: Conversion.cardFileName) {
+    content, plan, claim in
+    let found = String(decoding: content, as: UTF8.self)
+    let version = found.prefix { $0 != "\n" }
+    guard version.hasPrefix(title) else { return .differs("does not begin as convert writes it") }
+    let writer = String(version.dropFirst(title.count))
+    guard versions.contains(writer) else {
+      return .unknown("leank \(writer) wrote it, and this is \(leankVersion)")
+    }
+    guard
+      let card = try? ModelCard(
+        plan: plan, deployment: claim.deployment, maskContentID: claim.maskContentID,
+        source: claim.sourceDigest, version: writer)
+    else { return .differs("describes a mask that cannot be") }
+    let wanted = Array(card.text.utf8)
+    guard content != wanted else { return .asWritten }
+    let lines = zip(
+      content.split(separator: 0x0A, omittingEmptySubsequences: false),
+      wanted.split(separator: 0x0A, omittingEmptySubsequences: false))
+    let same = lines.prefix { $0 == $1 }.count
+    return .differs("line \(same + 1) is not what leank \(writer) writes")
   }
 }

@@ -3,13 +3,6 @@ import LeanKReport
 
 /// `profile`: where the kept channels are.
 struct ProfileReport: Encodable {
-  struct Classes: Encodable {
-    var empty: Int
-    var narrow: Int
-    var wide: Int
-    var full: Int
-  }
-
   struct Layer: Encodable {
     var layer: Int
     var channels: Int
@@ -40,7 +33,7 @@ struct ProfileReport: Encodable {
     var closureUniformLayers: Int
   }
 
-  var headClasses: Classes
+  var headClasses: HeadClasses
   var layers: [Layer]
   var frequencies: [Frequency]
   /// Kept share by quarter of the rotary frequencies, the fastest first.
@@ -50,9 +43,7 @@ struct ProfileReport: Encodable {
   var uniformWidths: Uniform
 
   init(_ profile: MaskProfile) {
-    let classes = profile.headClasses
-    headClasses = Classes(
-      empty: classes.empty, narrow: classes.narrow, wide: classes.wide, full: classes.full)
+    headClasses = profile.headClasses
     layers = profile.layers.map {
       Layer(
         layer: $0.index, channels: $0.geometry.channels, kept: $0.kept, keptRatio: $0.share.ratio,

@@ -7,6 +7,8 @@ enum TokenInput {
   static let fileLimit = 64 << 20
   /// Most values of a JSON file.
   static let tokenLimit = 2_500_000
+  /// Most tokens of a run, those that each side continues by itself included.
+  static let countLimit = 1 << 24
 
   /// Token ids from JSON (a flat list), .npy, or .safetensors (tensor `input_ids`), of shape [n] or
   /// [1, n].

@@ -3,12 +3,14 @@ import LeanKCheckpoint
 import LeanKDecoder
 import LeanKMask
 import LeanKModel
+import LeanKReport
 
 /// The decoding half of `verify`.
 extension VerifyCommand {
-  func verify(
-    _ source: CheckpointDirectory, _ subject: VerifySubject, _ console: Console
-  ) throws -> Verification {
+  /// What is to be decoded, and how; all that can be refused before a tensor is read is refused.
+  func decodeRequest(
+    _ source: CheckpointDirectory, _ subject: VerifySubject
+  ) throws -> Verification.Request {
     let mode = try modeOptions.resolve(hints: subject.deployment)
     if let layout = subject.checkpoint?.pruned?.layout, layout != .cache, mode.mode == .windowed {
       throw UsageError("--mode windowed: layout \(layout.rawValue) is always static")
@@ -22,16 +24,19 @@ extension VerifyCommand {
       dense: dense, pruned: pruned, prunedForm: form,
       mask: try model.adopt(subject.document.mask), tokens: run.tokens,
       promptLength: run.promptLength)
-    request.greedyCount = greedy
+    request.greedyCount = greedy ?? 0
     request.policy = policy
     request.tolerance = tolerance
-    request.residentWeights = greedy > 0 ? Machine.memory / 4 : 0
+    request.residentWeights = request.greedyCount > 0 ? Machine.memory / 4 : 0
     try requireTest(request)
+    return request
+  }
 
-    let inputs = [self.dense] + [self.pruned, mask, tokens].compactMap { $0 }
+  func verify(_ request: Verification.Request, _ console: Console) throws -> Verification {
     let file = try saveLogits.map {
       try LogitFile(
-        path: $0, tokens: run.tokens.count, vocabulary: model.vocabularySize, inputs: inputs)
+        path: $0, tokens: request.tokens.count,
+        vocabulary: request.dense.description.vocabularySize, inputs: inputs)
     }
     let progress = ProgressBar(
       console: console, isShown: !json, label: "decoding", unit: "layers")
@@ -57,9 +62,8 @@ extension VerifyCommand {
       ids = try TokenInput.read(tokens)
       guard !ids.isEmpty else { throw UsageError("--tokens \(escaped(tokens)): no tokens") }
       prompt = promptLength ?? max(1, ids.count - 32)
-      let (length, overflow) = prompt.addingReportingOverflow(
-        decode ?? ids.count - min(prompt, ids.count))
-      guard !overflow, length <= ids.count else {
+      let length = try tokenCount(prompt, decode ?? ids.count - min(prompt, ids.count), model)
+      guard length <= ids.count else {
         throw UsageError(
           "--prompt-length \(prompt) and --decode \(decode ?? 0) take more tokens than the "
             + "\(ids.count) of \(escaped(tokens))")
@@ -68,19 +72,36 @@ extension VerifyCommand {
     } else {
       let window = policy.mode.window.map { $0.sink + $0.recent + $0.accumulate } ?? 0
       prompt = promptLength ?? window + 32
-      let (length, overflow) = prompt.addingReportingOverflow(decode ?? 32)
-      guard !overflow, length <= TokenInput.tokenLimit else {
-        throw UsageError(
-          "--prompt-length \(prompt) and --decode \(decode ?? 32) take more than the "
-            + "\(TokenInput.tokenLimit) tokens that are possible")
-      }
-      ids = TokenInput.random(count: length, vocabulary: model.vocabularySize, seed: seed)
+      ids = TokenInput.random(
+        count: try tokenCount(prompt, decode ?? 32, model), vocabulary: model.vocabularySize,
+        seed: seed ?? 0)
     }
     if let outside = ids.first(where: { $0 >= model.vocabularySize }) {
       throw CommandError(
         .malformed, "token \(outside) is outside the model's vocabulary of \(model.vocabularySize)")
     }
     return (ids.map { Int32($0) }, prompt)
+  }
+
+  /// Tokens of a prompt and of what is decoded after it. Refuses more than a run may have, and more
+  /// than could be in memory: hidden states of three sides and the K/V caches of one layer are the least.
+  private func tokenCount(_ prompt: Int, _ decoded: Int, _ model: ModelDescription) throws -> Int {
+    let text = "a prompt of \(prompt) tokens, \(decoded) decoded and \(greedy ?? 0) greedy ones"
+    guard let count = prompt.adding(decoded), let all = count.adding(greedy ?? 0),
+      all <= TokenInput.countLimit
+    else {
+      throw CommandError(
+        .limitExceeded, "\(text): the limit is \(TokenInput.countLimit) tokens in all")
+    }
+    let cache = model.layers.map { 2 * $0.attention.kvHeads * $0.attention.headDim }.max() ?? 0
+    let needed = all.multiplied(by: 4 * (3 * model.hiddenSize + 2 * cache))
+    guard let needed, needed <= Machine.memory else {
+      throw CommandError(
+        .limitExceeded,
+        "\(text) take more than \(needed.map(Formatting.bytes) ?? "2^63 bytes") of memory, this machine "
+          + "has \(Formatting.bytes(Machine.memory))")
+    }
+    return count
   }
 
   /// Refuses a run that would test nothing.

@@ -15,9 +15,10 @@ struct VerifyCommand: Subcommand {
     abstract: "Prove that a pruned checkpoint computes what its mask says.",
     discussion: """
       First every tensor of PRUNED is compared with DENSE: it has to be byte-identical, or exactly
-      the rows the mask asks for. Then both are decoded on the same tokens, DENSE with the mask
-      applied to whole keys, PRUNED with a cache of the kept channels only, and the logits compared.
-      With --mask in place of PRUNED, the mask is tried on the dense weights.
+      the rows the mask asks for; every other file that a loader may read has to be as convert writes
+      it. Then both are decoded on the same tokens, DENSE with the mask applied to whole keys, PRUNED
+      with a cache of the kept channels only, and the logits compared. With --mask in place of PRUNED,
+      the mask is tried on the dense weights.
 
       EXAMPLE
         leank verify Llama-3.1-8B Llama-3.1-8B-rows --tokens prompt.json --greedy 16
@@ -51,10 +52,10 @@ struct VerifyCommand: Subcommand {
   var decode: Int?
 
   @Option(help: "Then let each side continue this many tokens of its own.")
-  var greedy = 0
+  var greedy: Int?
 
-  @Option(help: "Seed of random tokens.")
-  var seed: UInt64 = 0
+  @Option(help: "Seed of random tokens (default: 0).")
+  var seed: UInt64?
 
   @Option(help: "Threads (default: one a processor).")
   var threads: Int?
@@ -86,16 +87,23 @@ struct VerifyCommand: Subcommand {
     guard (pruned == nil) != (mask == nil) else {
       throw ValidationError("give either PRUNED or --mask FILE")
     }
-    guard greedy >= 0, (decode ?? 0) >= 0, (promptLength ?? 1) >= 1, (threads ?? 1) >= 1 else {
-      throw ValidationError(
-        "--prompt-length and --threads are at least 1, --decode and --greedy at least 0")
+    guard (greedy ?? 0) >= 0, (decode ?? 0) >= 0, (promptLength ?? 1) >= 1 else {
+      throw ValidationError("--prompt-length is at least 1, --decode and --greedy at least 0")
+    }
+    guard (1...1024).contains(threads ?? 1) else {
+      throw ValidationError("--threads is a number from 1 to 1024")
+    }
+    guard seed == nil || tokens == nil else {
+      throw ValidationError("--seed makes random tokens, --tokens gives others")
     }
     guard tolerance.map({ $0 >= 0 && $0.isFinite }) ?? true else {
       throw ValidationError("--tolerance is a number of at least 0")
     }
-    guard !(exact && (tolerance != nil || structureOnly)) else {
-      throw ValidationError(
-        "--exact decodes and lets no difference pass: not with --tolerance or --structure-only")
+    guard !(exact && tolerance != nil) else {
+      throw ValidationError("--exact lets no difference pass: not with --tolerance")
+    }
+    if structureOnly, let option = decodeOptions.first(where: \.isGiven) {
+      throw ValidationError("--structure-only decodes nothing: not with \(option.name)")
     }
     guard !(structureOnly && mask != nil) else {
       throw ValidationError("--structure-only compares two checkpoints, --mask has only one")
@@ -104,6 +112,22 @@ struct VerifyCommand: Subcommand {
       throw ValidationError("--instance chooses a mask of --mask, PRUNED has only one")
     }
   }
+
+  /// Options of the decode, and whether the command line has them.
+  private var decodeOptions: [(name: String, isGiven: Bool)] {
+    [
+      ("--tokens", tokens != nil), ("--prompt-length", promptLength != nil),
+      ("--decode", decode != nil), ("--greedy", greedy != nil), ("--seed", seed != nil),
+      ("--threads", threads != nil),
+      (
+        "--mode, --sink, --recent, --accumulate, --prefill or --empty-heads", modeOptions.isGiven
+      ),
+      ("--tolerance", tolerance != nil), ("--exact", exact), ("--layers", listsLayers),
+      ("--save-logits", saveLogits != nil),
+    ]
+  }
+
+  var inputs: [String] { [dense] + [pruned, mask, tokens].compactMap(\.self) }
 
   func run(on console: Console) throws -> CInt {
     let clock = ContinuousClock()
@@ -117,18 +141,28 @@ struct VerifyCommand: Subcommand {
       pruned: pruned, mask: mask, instance: instanceOptions.chosen, dense: source)
     subject.notes.forEach { console.warn($0) }
 
-    if !structureOnly { try requireReadable(source) }
+    // All that can be refused is, before checkpoints are read.
+    var request: Verification.Request?
+    if !structureOnly {
+      try requireReadable(source)
+      request = try decodeRequest(source, subject)
+      if let saveLogits { try checkOutputFile(saveLogits, replacing: true, inputs: inputs) }
+    }
     var report = VerifyReport()
     if let checkpoint = subject.checkpoint {
       let progress = ProgressBar(console: console, isShown: !json, label: "comparing")
-      let proof = try StructureProof(
-        dense: source, pruned: checkpoint, mask: subject.document.mask,
-        maskContentID: subject.contentID, progress: progress.update)
+      let proof = try StructureProof.run(
+        StructureProof.Request(
+          dense: source, pruned: checkpoint, mask: subject.document.mask,
+          maskContentID: subject.contentID, knownFiles: [ModelCard.known]),
+        progress: progress.update)
       progress.finish()
       report.add(proof)
     }
-    if !structureOnly, report.structure.passed {
-      report.add(try verify(source, subject, console), elementBytes: try source.cacheElementBytes)
+    if let request, report.structure.passed {
+      report.add(
+        try verify(request, console),
+        elementBytes: source.cacheElementBytes(of: request.dense.description))
     }
     report.listsLayers = listsLayers
     report.peakMemoryBytes = Nullable(Machine.peakMemory)

@@ -1,3 +1,4 @@
+import ByteIO
 import LeanKModel
 import LeanKReport
 
@@ -16,13 +17,21 @@ extension VerifyReport {
       return [Formatting.row("structure", "\(structure.failures.count) differences")]
         + structure.failures.prefix(40).map { "  " + $0 }
         + (structure.failures.count > 40 ? ["  ... (all of them with --json)"] : [])
+        + besideLines
     }
     return [
       Formatting.row(
         "structure",
-        "layout \(layout?.rawValue ?? ""): every tensor is what the mask asks for "
+        "layout \(layout?.rawValue ?? ""): every tensor and file is what the mask asks for "
           + "(\(Formatting.bytes(structure.comparedBytes)) compared)")
-    ]
+    ] + besideLines
+  }
+
+  /// What lies beside the checkpoint and proves nothing.
+  private var besideLines: [String] {
+    let names = structure.additions.map { escaped($0) }.joined(separator: ", ")
+    return (names.isEmpty ? [] : Formatting.rows("", "not written by convert: \(names)"))
+      + structure.notes.flatMap { Formatting.rows("", escaped($0)) }
   }
 
   private var decodeLines: [String] {

@@ -8,6 +8,10 @@ struct VerifyReport: Encodable {
   struct Structure: Encodable {
     var passed = true
     var failures: [String] = []
+    /// Entries that convert did not write and no loader reads.
+    var additions: [String] = []
+    /// What could not be compared.
+    var notes: [String] = []
     var comparedBytes = 0
   }
 
@@ -96,7 +100,7 @@ struct VerifyReport: Encodable {
     layout = proof.layout
     structure = Structure(
       passed: proof.passed, failures: proof.failures.map(\.description),
-      comparedBytes: proof.comparedBytes)
+      additions: proof.additions, notes: proof.notes, comparedBytes: proof.comparedBytes)
     passed = passed && proof.passed
   }
 

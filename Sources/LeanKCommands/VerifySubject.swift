@@ -7,7 +7,7 @@ import LeanKModel
 import LeanKPruning
 import TensorFiles
 
-/// What `verify` holds against the dense checkpoint: a pruned one with its mask, or a mask alone.
+/// What `verify` compares with the dense checkpoint: a pruned one with its mask, or a mask alone.
 struct VerifySubject {
   let document: MaskDocument
   let contentID: String
@@ -25,7 +25,7 @@ struct VerifySubject {
       contentID = input.identity?.hex ?? ""
       checkpoint = nil
       deployment = input.document.deployment
-      notes = input.notes
+      notes = input.notes + input.document.provenance.warnings(for: dense, mask)
       return
     }
     let checkpoint = try CheckpointDirectory(path: pruned ?? "")
@@ -42,7 +42,7 @@ struct VerifySubject {
     contentID = leank.contentID.hex
     self.checkpoint = checkpoint
     deployment = claim.deployment
-    notes = []
+    notes = leank.document.provenance.warnings(for: dense, file.path)
   }
 
   /// The pruned side of a numeric run: its model, nil for the dense one itself, and how it attends.
@@ -60,17 +60,6 @@ struct VerifySubject {
         DecoderModel(try description.pruned(by: mask), weights: weights),
         .cached(mask, rows: try mask.closed)
       )
-    }
-  }
-}
-
-extension CheckpointDirectory {
-  /// Bytes of one cached element: a cache holds activations, two bytes unless weights are wider.
-  var cacheElementBytes: Int {
-    get throws {
-      let model = try describe().description
-      let scalar = model.layers.first.flatMap { tensor($0.attention.key.weight)?.info.scalar }
-      return scalar == .f32 || scalar == .f64 ? 4 : 2
     }
   }
 }

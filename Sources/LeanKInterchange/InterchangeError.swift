@@ -23,6 +23,8 @@ extension InterchangeCode {
   public static var needsModel: Self { Self("needs_model", .usage) }
   /// A mask with other values than 0 and 1, a score that is NaN or too large.
   public static var values: Self { Self("values") }
+  /// Scores that the file names otherwise than the caller.
+  public static var scoresKind: Self { Self("scores_kind", .usage) }
   public static var elementType: Self { Self("element_type", .unsupported) }
   public static var limit: Self { Self("limit", .limitExceeded) }
   /// JSON that is not in the documented form.

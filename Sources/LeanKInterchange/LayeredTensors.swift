@@ -183,14 +183,9 @@ struct LayeredTensors {
       rounded += found.rounded
     }
     return try InterchangeError.converting { () throws(MaskError) in
-      let plain = try ImportanceScores(
+      let scores = try ImportanceScores(
         kind: kind ?? MaskImporter.unnamedKind, scalar: scalar ?? .f32, bits: bits)
-      guard kind == nil, (0..<plain.count).allSatisfy({ (0...1).contains(plain[$0]) }) else {
-        return (plain, rounded)
-      }
-      let alphas = try ImportanceScores(
-        kind: ImportanceScores.alphaKind, scalar: plain.scalar, bits: plain.bits)
-      return (alphas, rounded)
+      return (scores, rounded)
     }
   }
 }

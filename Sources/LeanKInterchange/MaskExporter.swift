@@ -34,7 +34,7 @@ public enum MaskExporter {
     switch format {
     case .json: return try MaskJSON.write(layers: layers, mask: mask, scores: scores)
     case .safetensors:
-      let metadata = scores.map { [MaskImporter.kindKey: $0.kind] } ?? [:]
+      let metadata = scores.map { [UTF8Name(MaskImporter.kindKey): $0.kind] } ?? [:]
       return SafetensorsBytes.write(tensors(layers, mask, scores), metadata: metadata)
     case .npz:
       let named = tensors(layers, mask, scores)

@@ -29,7 +29,7 @@ public enum MaskImporter {
   static let widthLimit = 4096
   /// Key of safetensors metadata that keeps the kind of the scores.
   static let kindKey = "leank.scores_kind"
-  /// Kind of scores that no one named and that are no alphas.
+  /// Kind of scores that no one named; what their numbers are does not tell.
   static let unnamedKind = "importance"
 
   /// The mask, scores or both in `bytes`, a file in `format`.
@@ -37,21 +37,25 @@ public enum MaskImporter {
   /// - Parameters:
   ///   - geometry: the layers of a model. The file has to agree with it, and takes query heads and
   ///     rotation from it; needed for tables.
+  ///   - kind: what scores are that the file does not name; `importance` where it is nil. A file that
+  ///     names them otherwise fails with `.scoresKind`. A table is LeanK's format of `leank.alpha`,
+  ///     unless it is given another kind.
   ///   - wanted: what the file has to hold; one without it fails with `.wanted` before memory is taken
   ///     for the rest.
   ///
   /// Scores keep their bits in F32, F16 and BF16. Integers and F64 become F32, with a note where that
-  /// rounds. Scores whose kind the file does not tell are `leank.alpha` when all lie in 0...1.
+  /// rounds.
   public static func read(
     _ bytes: Span<UInt8>, as format: InterchangeFormat, geometry: [LayerGeometry]? = nil,
-    wanting wanted: Wanted? = nil, limits: TensorFileLimits = .standard
+    kind: String? = nil, wanting wanted: Wanted? = nil, limits: TensorFileLimits = .standard
   ) throws(InterchangeError) -> ImportedMask {
     if format == .json {
       let found = try MaskJSON.read(bytes, geometry: geometry)
       try wanted?.check(hasMask: found.mask != nil, hasScores: found.scores != nil)
+      try check(kind, against: found.scores?.kind)
       return found
     }
-    var kind: String?
+    var recorded: String?
     let tensors: [NamedTensor]
     do throws(TensorFileError) {
       switch format {
@@ -61,20 +65,21 @@ public enum MaskImporter {
       case .safetensors:
         let content = try SafetensorsBytes.read(bytes, limits: limits)
         tensors = content.tensors
-        kind = content.metadata[kindKey]
+        recorded = content.metadata[UTF8Name(kindKey)]
       case .tsv, .json:
         tensors = [NamedTensor(name: "", array: try TsvReader.read(bytes, limits: limits))]
-        kind = ImportanceScores.alphaKind
+        recorded = kind == nil ? ImportanceScores.alphaKind : nil
       }
     } catch {
       throw InterchangeError(error)
     }
+    try check(kind, against: recorded)
     guard !tensors.isEmpty else {
       throw InterchangeError(.noTensor, "the file holds no tensor")
     }
     let parts = try TensorNames.parts(of: tensors, geometry: geometry)
     for part in parts { try part.checkLimits(limits) }
-    return try assemble(parts, kind: kind, geometry: geometry, wanted)
+    return try assemble(parts, kind: kind ?? recorded, geometry: geometry, wanted)
   }
 
   /// Puts the parts of a file together and checks them against each other and the model.
@@ -113,6 +118,15 @@ public enum MaskImporter {
       }
     }
     return ImportedMask(layers: shapes, mask: mask, scores: scores, notes: notes)
+  }
+
+  /// Fails where a file names its scores otherwise than the caller.
+  public static func check(
+    _ kind: String?, against recorded: String?
+  ) throws(InterchangeError) {
+    guard let kind, let recorded, kind != recorded else { return }
+    throw InterchangeError(
+      .scoresKind, "the file says that its scores are \(quoted(recorded)), not \(quoted(kind))")
   }
 
   /// What a caller cannot do without.

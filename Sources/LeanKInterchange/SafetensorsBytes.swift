@@ -6,7 +6,7 @@ enum SafetensorsBytes {
   /// All tensors of `bytes` by name, and the metadata.
   static func read(
     _ bytes: Span<UInt8>, limits: TensorFileLimits
-  ) throws(TensorFileError) -> (tensors: [NamedTensor], metadata: [String: String]) {
+  ) throws(TensorFileError) -> (tensors: [NamedTensor], metadata: [UTF8Name: String]) {
     if let error = TensorFileError.misnamedSafetensors(bytes) { throw error }
     let length = try SafetensorsHeader.jsonLength(parsing: bytes, fileSize: bytes.count)
     guard length <= limits.safetensorsHeader else {
@@ -34,7 +34,7 @@ enum SafetensorsBytes {
   }
 
   /// A file of `tensors`, in the order given.
-  static func write(_ tensors: [NamedTensor], metadata: [String: String]) -> [UInt8] {
+  static func write(_ tensors: [NamedTensor], metadata: [UTF8Name: String]) -> [UInt8] {
     let header = SafetensorsHeader(
       layingOut: tensors.map { ($0.name, $0.array.scalar, $0.array.shape) }, metadata: metadata)
     return tensors.reduce(into: header.encoded) { $0 += $1.array.bytes }

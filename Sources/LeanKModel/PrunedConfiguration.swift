@@ -10,6 +10,15 @@ public enum PruningLayout: String, Sendable, Hashable, CaseIterable {
   case cache
   /// Dense shapes, K rows outside the closure are zero.
   case zeroed
+
+  /// What a cache of such a checkpoint holds of the keys.
+  public var cachedKeys: CachedKeys {
+    switch self {
+    case .rows: .keptStatic
+    case .cache: .kept
+    case .zeroed: .whole
+    }
+  }
 }
 
 /// The object `leank` in the config.json of a pruned checkpoint.

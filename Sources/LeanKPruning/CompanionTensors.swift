@@ -8,11 +8,11 @@ import TensorFiles
 struct CompanionTensors {
   private let source: CheckpointDirectory
   /// In byte order, so that those with one prefix are neighbours.
-  private let names: [String]
+  private let names: [UTF8Name]
 
   init(of source: CheckpointDirectory) {
     self.source = source
-    names = source.tensorNames.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    names = source.shards.flatMap { $0.file.header.tensors.map { UTF8Name($0.name) } }.sorted()
   }
 
   /// Checks the weight of `projection`, which loses the rows `removed` (or has them zeroed), and all
@@ -25,16 +25,25 @@ struct CompanionTensors {
     guard weight.scalar.byteWidth != nil else {
       throw refusal(weight, "packs several elements into a byte", layout)
     }
+    if layout == .zeroed {
+      for name in [projection.weight, projection.bias] {
+        // The exponent alone, 2^-127 at the least.
+        guard let tensor = name.flatMap({ source.tensor($0) })?.info, tensor.scalar == .f8e8m0
+        else { continue }
+        throw refusal(tensor, "has no number 0", layout)
+      }
+    }
     guard projection.weight.hasSuffix(".weight") else { return }
     let prefix = String(projection.weight.dropLast("weight".count))
     var position = firstIndex(from: prefix)
-    while position < names.count, names[position].hasPrefix(prefix) {
-      let name = names[position]
+    while position < names.count, names[position].text.hasBytes(prefix: prefix) {
+      let name = names[position].text
       position += 1
-      guard name != projection.weight, name != projection.bias,
+      guard UTF8Name(name) != UTF8Name(projection.weight),
+        projection.bias.map({ UTF8Name($0) }) != UTF8Name(name),
         let companion = source.tensor(name)?.info
       else { continue }
-      let suffix = String(name.dropFirst(prefix.count))
+      let suffix = String(decoding: name.utf8.dropFirst(prefix.utf8.count), as: UTF8.self)
       if Self.isActivationScale(companion, suffix) { continue }
       guard
         let scale = WeightScale(
@@ -73,7 +82,7 @@ struct CompanionTensors {
     var high = names.count
     while low < high {
       let middle = (low + high) / 2
-      if names[middle].utf8.lexicographicallyPrecedes(prefix.utf8) {
+      if names[middle] < UTF8Name(prefix) {
         low = middle + 1
       } else {
         high = middle

@@ -16,8 +16,8 @@ public struct Conversion: Sendable {
   public var deployment: DeploymentHints
   /// Content of `LEANK.md`, which says how the output was made; nil = no such file.
   public var card: [UInt8]?
-  /// Whether an existing output is exchanged for the new one.
-  public var isReplacing = false
+  /// What an existing output has to be to be exchanged for the new one.
+  public var replacement = OutputReplacement.nothing
   /// Most files of weights that are written at once.
   public var threads = 1
 
@@ -53,7 +53,7 @@ public struct Conversion: Sendable {
     public var bytes: Int { files.reduce(0) { $0 + $1.bytes } }
   }
 
-  /// What the world outside takes part in.
+  /// The caller's part in a run: progress, an end on request, a check of the result.
   public struct Observer {
     /// Called with the bytes written so far and those to write in all.
     public var progress: (_ done: Int, _ total: Int) -> Void
@@ -92,7 +92,13 @@ public struct Conversion: Sendable {
   /// Looks at all files that would be written or copied.
   public func preview() throws(PruningError) -> Preview {
     let contents = try OutputContents(of: self)
-    return Preview(bytes: contents.bytes + plan.bytesOut, leftOut: contents.leftOut)
+    return Preview(bytes: contents.bytes + plan.bytesOut, leftOut: contents.carried.leftOut)
+  }
+
+  /// Fails with class `unsafeOutput` where the output exists or touches the source.
+  public func checkOutput() throws(PruningError) {
+    _ = try lifting(
+      try StagingDirectory.check(output, replacing: replacement, inputs: [source.directory]))
   }
 
   /// The object that config.json gets.
@@ -120,7 +126,7 @@ public struct Conversion: Sendable {
     let contents = try OutputContents(of: self)
     try checkOpenFiles(contents)
     let staging = try lifting(
-      try StagingDirectory(for: output, replacing: isReplacing, inputs: [source.directory]))
+      try StagingDirectory(for: output, replacing: replacement, inputs: [source.directory]))
     let writer = ConversionWriter(
       conversion: self, contents: contents, staging: staging, observer: observer, parts: parts)
     do throws(PruningError) {
@@ -135,7 +141,7 @@ public struct Conversion: Sendable {
   /// when all is written.
   private func checkOpenFiles(_ contents: OutputContents) throws(PruningError) {
     // Beside the weights: two directories each, configuration, index, streams, and some to spare.
-    let needed = 2 * plan.shards.count + contents.others.count + 32
+    let needed = 2 * plan.shards.count + contents.carried.files.count + 32
     guard let limit = OpenFiles.limit, limit < needed else { return }
     throw PruningError(
       .openFiles,

@@ -39,9 +39,10 @@ final class ConversionWriter {
       try write(plan.shards[index], from: source.shards[index], with: writer, meter)
     }
     files = plan.shards.map { .init(name: $0.name, bytes: $0.bytesOut) }
-    for (name, other) in contents.others {
+    for (name, other) in contents.carried.files {
       let file = try lifting(try staging.create(name))
       try writer.copy(0..<other.size, of: other, to: file)
+      try lifting(try file.adoptPermissions(of: other))
       try finish(file, name)
     }
     for (name, bytes) in contents.generated {
@@ -54,12 +55,12 @@ final class ConversionWriter {
     try checkWritten()
     try observer.verify(staging.path)
     try liftingCheckpoint(try source.checkUnchanged())
-    try contents.checkUnchanged()
+    try contents.carried.checkUnchanged()
     try meter.checkStop()
     try lifting(try staging.commit())
     return Conversion.Result(
-      files: files.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) },
-      leftOut: contents.leftOut, warnings: plan.warnings)
+      files: files.sorted { UTF8Name($0.name) < UTF8Name($1.name) },
+      leftOut: contents.carried.leftOut, warnings: plan.warnings)
   }
 
   private func write(
@@ -94,7 +95,8 @@ final class ConversionWriter {
     let written = try liftingCheckpoint(
       try CheckpointDirectory(path: staging.path, acceptingIncomplete: true))
     for (planned, opened) in zip(plan.shards, written.shards) {
-      guard planned.name == opened.name, planned.header == opened.file.header,
+      guard UTF8Name(planned.name) == UTF8Name(opened.name),
+        planned.header.encoded == opened.file.headerBytes,
         planned.bytesOut == opened.file.file.size
       else {
         throw PruningError(

@@ -1,3 +1,4 @@
+public import ByteIO
 public import LeanKMask
 public import LeanKModel
 
@@ -11,7 +12,7 @@ extension ModelDescription {
       let removed = layers[index].attention.rows(outside: layer.closure, ofQuery: true)
       for part in [\AttentionDescription.query, \.key, \.value] {
         let dense = layers[index].attention[keyPath: part]
-        guard let ranges = removed[dense.weight] else { continue }
+        guard let ranges = removed[UTF8Name(dense.weight)] else { continue }
         result.layers[index].attention[keyPath: part].heads = dense.heads.map { head in
           head.lowerBound - ranges.rowCount(below: head.lowerBound)..<head.upperBound
             - ranges.rowCount(below: head.upperBound)
@@ -25,13 +26,13 @@ extension ModelDescription {
 extension AttentionDescription {
   /// Rows of each projection tensor (weight and bias) that give channels outside `closure`, those of
   /// the query heads included when `ofQuery`.
-  func rows(outside closure: [ChannelSet], ofQuery: Bool) -> [String: RangeSet<Int>] {
-    var rows: [String: RangeSet<Int>] = [:]
+  func rows(outside closure: [ChannelSet], ofQuery: Bool) -> [UTF8Name: RangeSet<Int>] {
+    var rows: [UTF8Name: RangeSet<Int>] = [:]
     func drop(_ projection: HeadRows, _ head: Int, _ channels: [Range<Int>]) {
       let start = projection.heads[head].lowerBound
       for name in [projection.weight, projection.bias].compactMap({ $0 }) {
         for run in channels {
-          rows[name, default: RangeSet()].insert(
+          rows[UTF8Name(name), default: RangeSet()].insert(
             contentsOf: start + run.lowerBound..<start + run.upperBound)
         }
       }

@@ -1,6 +1,7 @@
 public import ByteIO
 import Crypto
 import LeanKCheckpoint
+import LeanKModel
 import StrictJSON
 import TensorFiles
 
@@ -26,7 +27,7 @@ extension Conversion {
     let chosen = plan.shards(of: part)
     let parts = try lifting(
       try PartsDirectory(
-        for: output, replacing: isReplacing, inputs: [source.directory], forCommit: false))
+        for: output, replacing: replacement, inputs: [source.directory], forCommit: false))
     let binding = PartBinding(self)
     let found = try lifting(try parts.writeOnce(binding.bytes, to: PartBinding.fileName))
     try binding.check(found, in: parts)
@@ -70,13 +71,13 @@ extension Conversion {
 
   /// Makes the output of the parts that tasks wrote, the same bytes as `run` makes, and removes the
   /// parts. Fails with `.partMissing`, naming a file, unless all are complete and made from this
-  /// plan and these inputs.
+  /// plan and these inputs, and with `.partChanged` where one does not hold what the source gives.
   public func commit(observer: Observer = Observer()) throws(PruningError) -> Result {
     try checkMode()
     let parts: PartsDirectory
     do throws(FileError) {
       parts = try PartsDirectory(
-        for: output, replacing: isReplacing, inputs: [source.directory], forCommit: true)
+        for: output, replacing: replacement, inputs: [source.directory], forCommit: true)
     } catch {
       guard error.code == .missing else { throw PruningError(error) }
       throw PruningError(
@@ -102,9 +103,57 @@ extension Conversion {
           + "inputs, the first is \(quoted(first)): run its convert --shard K/N again",
         in: parts.path)
     }
+    try compare(parts, observer: observer)
     let result = try write(observer: observer, parts: parts)
     parts.discard()
     return result
+  }
+}
+
+extension Conversion {
+  /// Reads the files in `parts` and what the source has for them. A receipt tells only that a file was
+  /// written and how old its source was; the receipt of one that differs is removed, so that its task
+  /// writes it again.
+  private func compare(
+    _ parts: PartsDirectory, observer: Observer
+  ) throws(PruningError) {
+    let meter = WorkMeter(total: plan.bytesOut, of: self, observer: observer)
+    try meter.concurrently(plan.shards.count, threads: threads) { (index) throws(PruningError) in
+      let planned = plan.shards[index]
+      guard let problem = try problem(of: index, in: parts, meter) else { return }
+      parts.remove(PartBinding.receiptName(planned.name))
+      throw PruningError(
+        .partChanged,
+        "\(quoted(planned.name)) does not hold what the source gives (\(problem)): run its convert "
+          + "--shard K/N again", in: parts.path)
+    }
+  }
+
+  /// What is wrong with a file in `parts`, nil where nothing is.
+  private func problem(
+    of index: Int, in parts: PartsDirectory, _ meter: WorkMeter
+  ) throws(PruningError) -> String? {
+    let planned = plan.shards[index]
+    let header = planned.header.encoded
+    let file = try lifting(try parts.file(planned.name))
+    guard file.size == planned.bytesOut,
+      try lifting(try file.bytes(at: 0, count: header.count)) == header
+    else { return "its header differs" }
+    try meter.advance(header.count)
+    let written = try liftingTensors(try SafetensorsFile(file))
+    var comparison = TensorComparison(model: plan.model.description)
+    for tensor in planned.tensors {
+      guard let info = written[tensor.source.name] else { return "its header differs" }
+      var done = comparison.bytes
+      let failures = try comparison.compare(
+        tensor, of: source.shards[index].file, with: (written, info)
+      ) { (bytes) throws(PruningError) in
+        try meter.advance(bytes - done)
+        done = bytes
+      }
+      if let first = failures.first { return first.description }
+    }
+    return nil
   }
 }
 

@@ -21,6 +21,8 @@ extension PruningCode {
   public static var otherPlan: Self { Self("other_plan", .unsafeOutput) }
   /// A commit before all parts are complete.
   public static var partMissing: Self { Self("part_missing", .inputOutput) }
+  /// A part that does not hold what the source gives.
+  public static var partChanged: Self { Self("part_changed", .inputChanged) }
   public static var noSpace: Self { Self("no_space", .inputOutput) }
   /// More files than the process may have open.
   public static var openFiles: Self { Self("open_files", .inputOutput) }

@@ -44,34 +44,22 @@ public struct PruningPlan: Sendable {
     let sourceDataStart: Int
   }
 
-  /// Bytes for one token in all layers, in the checkpoint's type.
-  public struct CacheSize: Sendable, Hashable {
-    public let keysDense: Int
-    /// With |M| channels a head.
-    public let keysPruned: Int
-    public let values: Int
-  }
-
   public let layout: PruningLayout
   /// The source's model.
   public let model: DescribedModel
   /// The mask with the model's geometry.
   public let mask: ChannelMask
   public let shards: [Shard]
-  public let cachePerToken: CacheSize
+  /// What a cache of the output costs.
+  public let cacheCost: CacheCost
   /// What the user should know, in sentences.
   public let warnings: [String]
 
+  /// The index that is written, nil where the source has none.
+  let index: [UInt8]?
+
   public var bytesIn: Int { shards.reduce(0) { $0 + $1.bytesIn } }
   public var bytesOut: Int { shards.reduce(0) { $0 + $1.bytesOut } }
-  /// Bytes of all tensors that are written.
-  var tensorBytes: Int { shards.reduce(0) { $0 + $1.header.dataLength } }
-  /// Elements of all tensors that are written.
-  var elements: Int {
-    shards.reduce(0) { sum, shard in
-      shard.tensors.reduce(sum) { $0 + $1.shape.reduce(1, *) }
-    }
-  }
 
   /// Plans the conversion of `source` with `mask`.
   ///
@@ -81,7 +69,7 @@ public struct PruningPlan: Sendable {
   public init(
     source: CheckpointDirectory, mask: ChannelMask, layout: PruningLayout
   ) throws(PruningError) {
-    guard source.pruned == nil else {
+    guard source.configuration.prunedObject == nil else {
       throw PruningError(
         .alreadyPruned, "the checkpoint is already pruned, start from the dense one",
         at: .key(PrunedConfiguration.key), in: source.configuration.path)
@@ -106,7 +94,15 @@ public struct PruningPlan: Sendable {
     var shards: [Shard] = []
     for shard in source.shards { shards.append(Self.plan(shard, removed, layout)) }
     self.shards = shards
-    cachePerToken = Self.cacheSize(model.description, mask, in: source)
+    index = source.index?.rewritten(
+      totalSize: shards.reduce(0) { $0 + $1.header.dataLength },
+      totalParameters: shards.reduce(0) { sum, shard in
+        shard.tensors.reduce(sum) { $0 + $1.shape.reduce(1, *) }
+      })
+    cacheCost = CacheCost(
+      of: mask, elementBytes: source.cacheElementBytes(of: model.description),
+      slidingWindows: model.description.layers.map(\.attention.slidingWindow),
+      cachedKeys: layout.cachedKeys)
     if !mayBePacked { warnings += Self.unusedTensors(model, source) }
     if layout == .cache { warnings += Self.idleRows(model.description, mask) }
     self.warnings = warnings
@@ -118,7 +114,7 @@ public struct PruningPlan: Sendable {
   private static func removedRows(
     _ model: DescribedModel, _ mask: ChannelMask, _ layout: PruningLayout,
     in source: CheckpointDirectory
-  ) throws(PruningError) -> [String: RangeSet<Int>] {
+  ) throws(PruningError) -> [UTF8Name: RangeSet<Int>] {
     guard layout != .cache else { return [:] }
     let layers = model.description.layers
     if let normed = layers.firstIndex(where: { $0.attention.queryKeyNorm != nil }) {
@@ -129,7 +125,7 @@ public struct PruningPlan: Sendable {
         in: source.path)
     }
     let companions = CompanionTensors(of: source)
-    var removed: [String: RangeSet<Int>] = [:]
+    var removed: [UTF8Name: RangeSet<Int>] = [:]
     for (index, layer) in mask.layers.enumerated() {
       let attention = layers[index].attention
       let rows = attention.rows(outside: layer.closure, ofQuery: layout == .rows)
@@ -137,8 +133,10 @@ public struct PruningPlan: Sendable {
       var projections = [attention.key]
       if layout == .rows { projections.append(attention.query) }
       for projection in projections {
-        guard let own = rows[projection.weight], !own.isEmpty else { continue }
-        try companions.check(projection, removing: own, layout: layout) { removed[$0] = $1 }
+        guard let own = rows[UTF8Name(projection.weight)], !own.isEmpty else { continue }
+        try companions.check(projection, removing: own, layout: layout) {
+          removed[UTF8Name($0)] = $1
+        }
       }
     }
     return removed
@@ -148,23 +146,24 @@ public struct PruningPlan: Sendable {
   private static func checkSliced(
     _ model: DescribedModel, in source: CheckpointDirectory
   ) throws(PruningError) {
-    var sliced: Set<String> = []
+    var sliced: Set<UTF8Name> = []
     for layer in model.description.layers {
       for projection in [layer.attention.key, layer.attention.query] {
-        sliced.insert(projection.weight)
-        if let bias = projection.bias { sliced.insert(bias) }
+        sliced.insert(UTF8Name(projection.weight))
+        if let bias = projection.bias { sliced.insert(UTF8Name(bias)) }
       }
     }
     try liftingCheckpoint(
-      try source.check(model.shapes.filter { sliced.contains($0.key) }))
+      try source.check(model.shapes.filter { sliced.contains(UTF8Name($0.key)) }))
   }
 
   private static func plan(
-    _ shard: CheckpointDirectory.Shard, _ removed: [String: RangeSet<Int>], _ layout: PruningLayout
+    _ shard: CheckpointDirectory.Shard, _ removed: [UTF8Name: RangeSet<Int>],
+    _ layout: PruningLayout
   ) -> Shard {
     let source = shard.file.header
     let tensors = source.tensors.map { tensor in
-      guard let rows = removed[tensor.name], !rows.isEmpty else {
+      guard let rows = removed[UTF8Name(tensor.name)], !rows.isEmpty else {
         return Tensor(source: tensor, action: .copy, shape: tensor.shape)
       }
       guard layout == .rows else {
@@ -185,24 +184,6 @@ public struct PruningPlan: Sendable {
   }
 
   // MARK: - Figures
-
-  private static func cacheSize(
-    _ model: ModelDescription, _ mask: ChannelMask, in source: CheckpointDirectory
-  ) -> CacheSize {
-    var dense = 0
-    var pruned = 0
-    var values = 0
-    for (layer, masked) in zip(model.layers, mask.layers) {
-      let attention = layer.attention
-      // A cache holds activations: two bytes an element, unless the weights are wider.
-      let scalar = source.tensor(attention.key.weight)?.info.scalar
-      let width = scalar == .f32 || scalar == .f64 ? 4 : 2
-      dense += attention.kvHeads * attention.headDim * width
-      values += attention.kvHeads * attention.headDim * width
-      pruned += masked.keptCount * width
-    }
-    return CacheSize(keysDense: dense, keysPruned: pruned, values: values)
-  }
 
   /// Rows of K and Q that a normed family keeps for heads whose keys are never looked at.
   private static func idleRows(_ model: ModelDescription, _ mask: ChannelMask) -> [String] {
@@ -229,15 +210,15 @@ public struct PruningPlan: Sendable {
   private static func unusedTensors(
     _ model: DescribedModel, _ source: CheckpointDirectory
   ) -> [String] {
-    let unused = source.tensorNames.filter { name in
-      model.shapes[name] == nil && !buffers.contains(where: name.hasSuffix)
-    }
-    guard let first = unused.min(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) else {
-      return []
-    }
+    let used = Set(model.shapes.keys.map { UTF8Name($0) })
+    let unused = source.shards.flatMap { $0.file.header.tensors.map { UTF8Name($0.name) } }
+      .filter { name in
+        !used.contains(name) && !buffers.contains { name.text.hasBytes(suffix: $0) }
+      }
+    guard let first = unused.min() else { return [] }
     return [
       "\(unused.count) tensors outside the decoder of a \(model.description.modelType) are copied "
-        + "as they are, the first is \(quoted(first))"
+        + "as they are, the first is \(quoted(first.text))"
     ]
   }
 }

@@ -1,4 +1,5 @@
 import ByteIO
+import LeanKCheckpoint
 import LeanKModel
 import TensorFiles
 
@@ -20,6 +21,60 @@ struct TensorComparison {
   private static let chunk = 256 << 10
 
   init(model: ModelDescription) { self.model = model }
+
+  /// Failures of all tensors of `pruned`, which has to hold those of `plan` and no others, and of the
+  /// metadata of its files. Calls `progress` as the comparison of one tensor does.
+  mutating func compare(
+    _ plan: PruningPlan, of dense: CheckpointDirectory, with pruned: CheckpointDirectory,
+    progress: (Int) throws(PruningError) -> Void
+  ) throws(PruningError) -> [StructureProof.Failure] {
+    var failures: [StructureProof.Failure] = []
+    var planned: Set<UTF8Name> = []
+    for (shard, source) in zip(plan.shards, dense.shards) {
+      for tensor in shard.tensors {
+        let name = tensor.source.name
+        planned.insert(UTF8Name(name))
+        guard let found = pruned.tensor(name) else {
+          failures.append(.init(place: name, detail: "missing"))
+          continue
+        }
+        guard found.info.scalar == tensor.source.scalar, found.info.shape == tensor.shape else {
+          failures.append(
+            .init(
+              place: name,
+              detail: "expected \(tensor.source.scalar.rawValue) \(tensor.shape), found "
+                + "\(found.info.scalar.rawValue) \(found.info.shape)"))
+          continue
+        }
+        failures += try compare(tensor, of: source.file, with: found, progress: progress)
+      }
+    }
+    for shard in pruned.shards {
+      for tensor in shard.file.header.tensors where !planned.contains(UTF8Name(tensor.name)) {
+        failures.append(.init(place: tensor.name, detail: "not in the dense checkpoint"))
+      }
+      guard let own = plan.shards.first(where: { UTF8Name($0.name) == UTF8Name(shard.name) }) else {
+        failures.append(.init(place: shard.name, detail: "not in the dense checkpoint"))
+        continue
+      }
+      failures += Self.compare(own.header.metadata, with: shard.file.header.metadata, in: own.name)
+    }
+    return failures
+  }
+
+  /// Failures of one file's `__metadata__`.
+  private static func compare(
+    _ expected: [UTF8Name: String], with found: [UTF8Name: String], in file: String
+  ) -> [StructureProof.Failure] {
+    Set(expected.keys).union(found.keys).sorted().compactMap { key in
+      let (wanted, own) = (expected[key].map { UTF8Name($0) }, found[key].map { UTF8Name($0) })
+      guard wanted != own else { return nil }
+      func shown(_ value: UTF8Name?) -> String { value.map { quoted($0.text) } ?? "nothing" }
+      return StructureProof.Failure(
+        place: file,
+        detail: "__metadata__ \(quoted(key.text)): expected \(shown(wanted)), found \(shown(own))")
+    }
+  }
 
   /// Failures of one tensor, whose type and shape are as planned. Calls `progress` with the bytes
   /// compared so far, of all tensors; what it throws ends the comparison.
@@ -133,12 +188,12 @@ private struct DifferingRows {
     guard !rows.isEmpty else { return [] }
     let name = tensor.source.name
     var failures = rows.prefix(StructureProof.rowLimit).map { row in
-      StructureProof.Failure(tensor: name, detail: place(of: row, in: model) + ": bytes differ")
+      StructureProof.Failure(place: name, detail: place(of: row, in: model) + ": bytes differ")
     }
     if rows.count > failures.count {
       failures.append(
         StructureProof.Failure(
-          tensor: name, detail: "\(rows.count - failures.count) more rows differ"))
+          place: name, detail: "\(rows.count - failures.count) more rows differ"))
     }
     return failures
   }
@@ -146,13 +201,13 @@ private struct DifferingRows {
   /// `KV head 1, channel 17 (row 73)` in a projection, `row 73` elsewhere; the row counts in the
   /// written tensor.
   private func place(of row: Int, in model: ModelDescription) -> String {
-    let name = tensor.source.name
+    let name = UTF8Name(tensor.source.name)
     let dense = denseRow(row)
     for layer in model.layers {
       let attention = layer.attention
       for (part, title) in [
         (attention.key, "KV head"), (attention.query, "query head"), (attention.value, "V head"),
-      ] where part.weight == name || part.bias == name {
+      ] where UTF8Name(part.weight) == name || part.bias.map({ UTF8Name($0) }) == name {
         guard let head = part.heads.firstIndex(where: { $0.contains(dense) }) else { continue }
         return "\(title) \(head), channel \(dense - part.heads[head].lowerBound) (row \(row))"
       }

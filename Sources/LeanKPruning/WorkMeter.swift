@@ -1,7 +1,7 @@
 import ByteIO
 import Synchronization
 
-/// Counts the bytes of a conversion, and lets the world outside see and end it.
+/// Counts the bytes of a conversion, reports them to its observer and ends the work when asked to.
 ///
 /// Its calls may come from several threads; the observer is called by one at a time.
 final class WorkMeter {

@@ -1,13 +1,13 @@
 import LeanKMask
 
 /// One thing to know before a mask is used, with the number it rests on.
-public struct Advice: Sendable, Hashable {
-  public enum Severity: String, Sendable, Hashable {
+public struct Advice: Sendable, Hashable, Encodable {
+  public enum Severity: String, Sendable, Hashable, Encodable {
     case note, warning
   }
 
   /// What an advice is about; stable, for programs.
-  public enum Topic: String, Sendable, Hashable, CaseIterable {
+  public enum Topic: String, Sendable, Hashable, CaseIterable, Encodable {
     case layoutRows = "layout_rows"
     case layoutCache = "layout_cache"
     case layoutZeroed = "layout_zeroed"
@@ -43,11 +43,16 @@ public struct Advice: Sendable, Hashable {
 private struct Adviser {
   let subject: ReportSubject
   let statistics: MaskStatistics
+  /// What the mask by itself saves: advice is for those who have not chosen a layout yet.
+  let cost: CacheCost
   let uniform: UniformWidths
 
   init(_ subject: ReportSubject) {
     self.subject = subject
     statistics = subject.profile.statistics
+    cost = CacheCost(
+      of: subject.document.mask, elementBytes: subject.facts.elementBytes,
+      slidingWindows: subject.facts.slidingWindows)
     uniform = UniformWidths(of: subject.profile)
   }
 
@@ -198,8 +203,8 @@ private struct Adviser {
   }
 
   private var layoutCache: Advice? {
-    let dense = subject.cost.densePerToken
-    let middle = subject.cost.middlePerToken
+    let dense = cost.densePerToken
+    let middle = cost.middlePerToken
     return Advice(
       topic: .layoutCache, severity: .note,
       text:
@@ -256,7 +261,7 @@ private struct Adviser {
 
   private var emptyHeads: Advice? {
     guard statistics.emptyHeads > 0 else { return nil }
-    let saved = subject.cost.densePerToken.values - subject.cost.middlePerToken.values
+    let saved = cost.densePerToken.values - cost.middlePerToken.values
     let wholeLayers = subject.profile.layers.count { $0.geometry.hasCache && $0.kept == 0 }
     let layers =
       wholeLayers > 0

@@ -42,7 +42,7 @@ public struct HTMLReport: Sendable {
     let context = subject.contexts.last ?? 0
     let whole = subject.cost.dense(context: context)
     let used: (mode: String, bytes: CacheBytes) =
-      if let window = subject.document.deployment?.window {
+      if let window = subject.document.deployment?.window, subject.modes.contains(.windowed) {
         ("windowed", subject.cost.windowed(context: context, window: window))
       } else {
         ("static", subject.cost.static(context: context))
@@ -68,6 +68,7 @@ public struct HTMLReport: Sendable {
       (
         "K cache a token", Markup.bytes(pruned.keys),
         "of \(Markup.bytes(dense.keys)); V \(Markup.bytes(dense.values))"
+          + (subject.facts.cachedKeys == .whole ? "; layout zeroed saves nothing" : "")
       ),
       (
         "K and V at \(Formatting.count(context))",

@@ -3,7 +3,7 @@ public import LeanKMask
 /// One KV head of a mask: its channels, the frequencies they turn with, and their scores.
 public struct HeadProfile: Sendable, Hashable {
   /// A channel and its score.
-  public struct Scored: Sendable, Hashable {
+  public struct Scored: Sendable, Hashable, Encodable {
     public let channel: Int
     public let score: Float
   }

@@ -33,7 +33,7 @@ public struct MaskComparison: Sendable {
   }
 
   /// Something recorded beside the bits that differs, in words.
-  public struct RecordChange: Sendable, Hashable {
+  public struct RecordChange: Sendable, Hashable, Encodable {
     public let name: String
     public let first: String
     public let second: String

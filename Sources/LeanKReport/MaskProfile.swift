@@ -42,7 +42,7 @@ public struct MaskProfile: Sendable, Hashable {
 }
 
 /// A number of channels, and how many of them a mask keeps.
-public struct KeptShare: Sendable, Hashable {
+public struct KeptShare: Sendable, Hashable, Encodable {
   public var kept = 0
   public var channels = 0
 
@@ -90,7 +90,7 @@ public struct LayerProfile: Sendable, Hashable {
 }
 
 /// Heads by how much they keep.
-public struct HeadClasses: Sendable, Hashable {
+public struct HeadClasses: Sendable, Hashable, Encodable {
   /// Heads that keep nothing.
   public private(set) var empty = 0
   /// Heads that keep something, at most half of their channels.

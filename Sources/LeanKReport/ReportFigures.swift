@@ -113,12 +113,9 @@ struct ReportFigures {
 
   private var scoreMap: ReportFigure? {
     guard let scores = subject.document.scores, let found = subject.scores else { return nil }
-    let range = found.maximum - found.minimum
     guard
       let (base, bits, widths) = everyChannel({ index, _ in
-        let value = Double(scores[index])
-        guard range > 0, value.isFinite else { return value > 0 ? 1 : 0 }
-        return (value - found.minimum) / range
+        found.position(of: Double(scores[index]))
       })
     else { return nil }
     var map = base
@@ -134,7 +131,8 @@ struct ReportFigures {
       id: "scores", title: "The scores behind it",
       caption:
         "\(Markup.text(scores.kind)), from \(Formatting.scientific(found.minimum, digits: 4)) to "
-        + "\(Formatting.scientific(found.maximum, digits: 4)).",
+        + "\(Formatting.scientific(found.maximum, digits: 4))"
+        + (found.axis == .logarithmic ? ", in logarithmic colours." : "."),
       heatmap: map, cells: .scores(values, width: widths, bits: bits),
       legendMarkup: HeatmapFigure.legend(.score, from: "low", to: "high"))
     figure.isWide = true
@@ -226,19 +224,18 @@ struct ReportFigures {
     guard let found = subject.scores else { return nil }
     let kept = found.bins.map { Double($0.kept) }
     let pruned = found.bins.map { Double($0.pruned) }
-    let range = found.maximum - found.minimum
     let last = Double(found.bins.count)
     var chart = ChartFigure(
       columns: found.bins.count, maximum: zip(kept, pruned).map(+).max() ?? 1, areCounts: true,
-      xName: "score (\(found.kind))",
+      xName: "score (\(found.kind))\(found.axis == .logarithmic ? ", logarithmic" : "")",
       xLabels: stride(from: 0.0, through: 1, by: 0.25).map {
-        ($0 * last - 0.5, Formatting.scientific(found.minimum + $0 * range, digits: 3))
+        ($0 * last - 0.5, Formatting.scientific(found.score(at: $0), digits: 3))
       }, yLabel: { Formatting.count(Int($0)) })
     chart.addBars(pruned, style: "c")
     chart.addBars(kept, over: pruned, style: "a")
-    if range > 0 {
+    if found.maximum > found.minimum {
       chart.addMark(
-        at: (found.threshold - found.minimum) / range,
+        at: found.position(of: found.threshold),
         name: "threshold \(Formatting.scientific(found.threshold, digits: 4))")
     }
     return ReportFigure(

@@ -27,7 +27,7 @@ public struct ReportSubject: Sendable {
   /// Largest context length; keeps every product of bytes inside 63 bits.
   public static let contextLimit = 1_000_000_000
 
-  /// `contexts` are clamped to 1...`contextLimit`; none = the standard ones, up to the model's limit.
+  /// `contexts`: lengths asked for, none = the standard ones, up to the model's limit.
   public init(
     _ document: MaskDocument, title: String, contentID: String? = nil, fileBytes: Int? = nil,
     facts: CheckpointFacts = CheckpointFacts(), contexts: [Int] = []
@@ -38,15 +38,22 @@ public struct ReportSubject: Sendable {
     self.fileBytes = fileBytes
     self.facts = facts
     profile = MaskProfile(of: document.mask)
-    cost = CacheCost(of: document.mask, facts: facts)
+    cost = CacheCost(
+      of: document.mask, elementBytes: facts.elementBytes, slidingWindows: facts.slidingWindows,
+      cachedKeys: facts.cachedKeys)
     scores = ScoreDistribution(of: document)
-    if contexts.isEmpty {
-      let limit = facts.contextLimit.map { max(1, min($0, Self.contextLimit)) }
-      let within = Self.standardContexts.filter { $0 < limit ?? .max }
-      self.contexts = Array(Set(within + (limit.map { [$0] } ?? []))).sorted().suffix(3)
-    } else {
-      self.contexts = Array(Set(contexts.map { max(1, min($0, Self.contextLimit)) })).sorted()
+    self.contexts = Self.contexts(contexts, limit: facts.contextLimit)
+  }
+
+  /// The lengths `asked` for, clamped to 1...`contextLimit`; none = the standard ones, up to `limit`,
+  /// the model's. Ascending.
+  public static func contexts(_ asked: [Int], limit: Int?) -> [Int] {
+    guard asked.isEmpty else {
+      return Array(Set(asked.map { max(1, min($0, contextLimit)) })).sorted()
     }
+    let limit = limit.map { max(1, min($0, contextLimit)) }
+    let within = standardContexts.filter { $0 < limit ?? .max }
+    return Array(Set(within + (limit.map { [$0] } ?? []))).sorted().suffix(3)
   }
 
   /// `title` without its folders: pages and pictures are passed on, and a path tells of a machine.
@@ -63,6 +70,16 @@ public struct ReportSubject: Sendable {
 
   /// The checkpoint's name, else the one the file records.
   public var modelName: String? { facts.modelName ?? document.provenance[Provenance.model] }
+
+  /// The modes in which a cache can be used, as far as the layout leaves a choice; none where it
+  /// holds whole keys in any.
+  var modes: [MaskMode] {
+    switch facts.cachedKeys {
+    case .kept: [.static, .windowed]
+    case .keptStatic: [.static]
+    case .whole: []
+    }
+  }
 
   /// The window of windowed mode: the recorded one, else LeanK's own.
   public var window: AttentionWindow { document.deployment?.window ?? .standard }

@@ -99,27 +99,37 @@ public struct SummaryText: Sendable {
 
   private var cache: [String] {
     let (dense, pruned) = (subject.cost.densePerToken, subject.cost.staticPerToken)
-    let middle = subject.cost.middlePerToken
-    var lines = [
-      Formatting.row(
-        "cache",
-        "a token (\(subject.facts.elementBytes)-byte elements): K \(Formatting.bytes(dense.keys)) -> "
-          + "\(Formatting.bytes(pruned.keys)); V \(Formatting.bytes(dense.values)), windowed "
-          + "\(Formatting.bytes(middle.values))")
-    ]
+    let keys = Formatting.bytes(dense.keys)
+    let token =
+      switch subject.facts.cachedKeys {
+      case .kept:
+        "K \(keys) -> \(Formatting.bytes(pruned.keys)); V \(Formatting.bytes(dense.values)), windowed "
+          + Formatting.bytes(subject.cost.middlePerToken.values)
+      case .keptStatic:
+        "K \(keys) -> \(Formatting.bytes(pruned.keys)); V \(Formatting.bytes(dense.values))"
+      case .whole:
+        "K \(keys); V \(Formatting.bytes(dense.values)); layout zeroed saves nothing"
+      }
+    var lines = Formatting.rows(
+      "cache", "a token (\(subject.facts.elementBytes)-byte elements): \(token)")
     for context in subject.contexts {
       let whole = subject.cost.dense(context: context).total
       func cost(_ bytes: CacheBytes) -> String {
         Formatting.bytes(bytes.total) + " ("
           + Formatting.percent(Double(bytes.total) / Double(max(1, whole)), digits: 1) + ")"
       }
+      let used = subject.modes.map { mode in
+        ", \(mode.rawValue) "
+          + cost(
+            mode == .static
+              ? subject.cost.static(context: context)
+              : subject.cost.windowed(context: context, window: subject.window))
+      }
       lines.append(
         Formatting.row(
           "",
           Formatting.padded(Formatting.count(context), to: 9, onTheLeft: true)
-            + " tokens: K and V \(Formatting.bytes(whole)), static "
-            + "\(cost(subject.cost.static(context: context))), windowed "
-            + cost(subject.cost.windowed(context: context, window: subject.window))))
+            + " tokens: K and V \(Formatting.bytes(whole))" + used.joined()))
     }
     return lines
   }

@@ -33,14 +33,14 @@ extension PickleReader {
     guard location != "meta" else {
       throw error(.torchFeature, "tensor on the meta device, which holds no data")
     }
-    if let index = storageIndices[key] {
+    if let index = storageIndices[UTF8Name(key)] {
       let known = document.storages[index]
       guard known.scalar == scalar, known.count == count else {
         throw error(.torchTensor, "storage \(quoted(key)) appears with two types or lengths")
       }
       return .storage(index)
     }
-    storageIndices[key] = document.storages.count
+    storageIndices[UTF8Name(key)] = document.storages.count
     document.storages.append(PickledStorage(scalar: scalar, key: key, count: count))
     return .storage(document.storages.count - 1)
   }

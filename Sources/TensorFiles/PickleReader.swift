@@ -7,7 +7,7 @@ import ByteIO
 struct PickleReader {
   let limits: TensorFileLimits
   var document = PickleDocument()
-  var storageIndices: [String: Int] = [:]
+  var storageIndices: [UTF8Name: Int] = [:]
   var numpyTypes: [PickledType] = []
   var orderedDictionaries: Set<Int> = []
   /// Objects made so far: tensors, arrays, types and references to storages.

@@ -1,3 +1,5 @@
+import ByteIO
+
 /// A value of a pickle, sixteen bytes whatever it is.
 ///
 /// Containers and objects are indices into the arenas of a `PickleDocument`, so that shared, deep and
@@ -55,11 +57,11 @@ enum PickleGlobal: Sendable, Hashable {
 
   /// The global named `module`, line feed, `name`; nil for every other.
   init?(_ pair: String) {
-    guard let global = Self.table[pair] else { return nil }
+    guard let global = Self.table[UTF8Name(pair)] else { return nil }
     self = global
   }
 
-  private static let table: [String: PickleGlobal] = [
+  private static let table: [UTF8Name: PickleGlobal] = [
     "collections\nOrderedDict": .orderedDictionary,
     "torch._utils\n_rebuild_tensor_v2": .rebuildTensor,
     "torch._utils\n_rebuild_parameter": .rebuildParameter,

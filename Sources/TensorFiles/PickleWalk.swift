@@ -24,7 +24,7 @@ struct PickleWalk {
 
   private(set) var leaves: [(name: String, leaf: Leaf)] = []
   private let limits: TensorFileLimits
-  private var names: Set<String> = []
+  private var names: Set<UTF8Name> = []
   private var visited = 0
 
   private struct Frame {
@@ -104,7 +104,7 @@ struct PickleWalk {
     guard leaves.count < limits.tensors else {
       throw TensorFileError(.limit, "more than \(limits.tensors) tensors")
     }
-    guard names.insert(path).inserted else {
+    guard names.insert(UTF8Name(path)).inserted else {
       throw TensorFileError(.duplicateName, "two tensors have one path", at: .key(path))
     }
     leaves.append((path, leaf))

@@ -5,7 +5,7 @@ public final class SafetensorsFile: Sendable {
   public let file: PositionalFile
   public let header: SafetensorsHeader
   private let json: [UInt8]
-  private let indexByName: [String: Int]
+  private let indexByName: [UTF8Name: Int]
 
   public var path: String { file.path }
 
@@ -40,15 +40,17 @@ public final class SafetensorsFile: Sendable {
       throw error.located(in: file.path)
     }
     self.file = file
-    var indexByName: [String: Int] = [:]
+    var indexByName: [UTF8Name: Int] = [:]
     indexByName.reserveCapacity(header.tensors.count)
-    for (index, tensor) in header.tensors.enumerated() { indexByName[tensor.name] = index }
+    for (index, tensor) in header.tensors.enumerated() {
+      indexByName[UTF8Name(tensor.name)] = index
+    }
     self.indexByName = indexByName
   }
 
   /// The tensor called `name`, nil where the file has none.
   public subscript(name: String) -> TensorInfo? {
-    indexByName[name].map { header.tensors[$0] }
+    indexByName[UTF8Name(name)].map { header.tensors[$0] }
   }
 
   /// Fills `buffer` with the tensor's bytes from `offset` on.
@@ -84,7 +86,7 @@ public final class SafetensorsFile: Sendable {
 
 /// The bytes of a safetensors file that holds `arrays`, for small ones.
 public func encodeSafetensors(
-  _ arrays: [(name: String, array: TensorArray)], metadata: [String: String] = [:]
+  _ arrays: [(name: String, array: TensorArray)], metadata: [UTF8Name: String] = [:]
 ) -> [UInt8] {
   let header = SafetensorsHeader(
     layingOut: arrays.map { ($0.name, $0.array.scalar, $0.array.shape) }, metadata: metadata)

@@ -40,7 +40,7 @@ public struct SafetensorsHeader: Sendable, Hashable {
 
   /// Tensors by position of their data; empty ones before a neighbour at the same place.
   public let tensors: [TensorInfo]
-  public let metadata: [String: String]
+  public let metadata: [UTF8Name: String]
   /// Where the data begins in the file: 8 + length of the JSON.
   public let dataStart: Int
 
@@ -99,7 +99,7 @@ public struct SafetensorsHeader: Sendable, Hashable {
     }
     var tensors: [TensorInfo] = []
     tensors.reserveCapacity(document.root.count)
-    var metadata: [String: String] = [:]
+    var metadata: [UTF8Name: String] = [:]
     for (name, entry) in document.root.children {
       if name == Self.metadataKey {
         metadata = try Self.metadata(entry)
@@ -118,7 +118,7 @@ public struct SafetensorsHeader: Sendable, Hashable {
     self.metadata = metadata
   }
 
-  private static func metadata(_ entry: JSONValue) throws(TensorFileError) -> [String: String] {
+  private static func metadata(_ entry: JSONValue) throws(TensorFileError) -> [UTF8Name: String] {
     guard entry.kind == .object else {
       throw TensorFileError(
         .metadata, "__metadata__ is \(entry.kind.rawValue), not an object",
@@ -129,13 +129,13 @@ public struct SafetensorsHeader: Sendable, Hashable {
         .tooMuchMetadata, "__metadata__ has \(entry.count) keys, the limit is \(metadataLimit)",
         at: .byte(8 + entry.byteRange.lowerBound))
     }
-    var metadata: [String: String] = [:]
+    var metadata: [UTF8Name: String] = [:]
     for (key, value) in entry.children {
       guard let text = value.string else {
         throw TensorFileError(
           .metadata, "__metadata__ value is \(value.kind.rawValue), not a string", at: .key(key))
       }
-      metadata[key] = text
+      metadata[UTF8Name(key)] = text
     }
     return metadata
   }

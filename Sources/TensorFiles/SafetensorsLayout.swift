@@ -1,3 +1,4 @@
+public import ByteIO
 import StrictJSON
 
 /// Header bytes for tensors that are still to be written.
@@ -9,7 +10,7 @@ extension SafetensorsHeader {
   /// page, so that the kernel copies or shares whole pages between the two.
   public init(
     layingOut tensors: [(name: String, scalar: ScalarType, shape: [Int])],
-    metadata: [String: String], inPagesLike dataStart: Int? = nil
+    metadata: [UTF8Name: String], inPagesLike dataStart: Int? = nil
   ) {
     var infos: [TensorInfo] = []
     var offset = 0
@@ -48,11 +49,11 @@ extension SafetensorsHeader {
   }
 
   /// Metadata first, its keys sorted; then the tensors in the order of their data.
-  private static func json(_ tensors: [TensorInfo], _ metadata: [String: String]) -> [UInt8] {
+  private static func json(_ tensors: [TensorInfo], _ metadata: [UTF8Name: String]) -> [UInt8] {
     var members: [String] = []
     if !metadata.isEmpty {
-      let pairs = metadata.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
-        .map { JSONText.quoted($0.key) + ":" + JSONText.quoted($0.value) }
+      let pairs = metadata.sorted { $0.key < $1.key }
+        .map { JSONText.quoted($0.key.text) + ":" + JSONText.quoted($0.value) }
       members.append(JSONText.quoted(metadataKey) + ":{" + pairs.joined(separator: ",") + "}")
     }
     for tensor in tensors {

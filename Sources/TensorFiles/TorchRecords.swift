@@ -3,14 +3,14 @@ import ByteIO
 /// The records of a torch archive, checked: one folder, one pickle, little-endian storages.
 struct TorchRecords {
   let pickle: ZipArchive.Content
-  private let storages: [String: ZipArchive.Content]
+  private let storages: [UTF8Name: ZipArchive.Content]
 
   init(
     _ archive: ZipArchive, in bytes: Span<UInt8>, limits: TensorFileLimits
   ) throws(TensorFileError) {
     var root: Substring?
     var pickle: ZipArchive.Content?
-    var storages: [String: ZipArchive.Content] = [:]
+    var storages: [UTF8Name: ZipArchive.Content] = [:]
     var budget = limits.expansion
     for entry in archive.entries {
       guard let slash = entry.name.firstIndex(of: "/") else {
@@ -18,7 +18,7 @@ struct TorchRecords {
           .torchArchive, "record \(quoted(entry.name)) is in no folder, expected NAME/data.pkl")
       }
       let folder = entry.name[..<slash]
-      guard root == nil || root == folder else {
+      guard root == nil || root?.utf8.elementsEqual(folder.utf8) == true else {
         throw TensorFileError(
           .torchArchive,
           "torch archive has two folders, \(quoted(String(root ?? ""))) and "
@@ -40,7 +40,7 @@ struct TorchRecords {
       } else if name == "byteorder" {
         try Self.checkByteOrder(content, in: bytes)
       } else if name.hasPrefix("data/") {
-        storages[String(name.dropFirst(5))] = content
+        storages[UTF8Name(String(name.dropFirst(5)))] = content
       }
     }
     guard let pickle else {
@@ -71,7 +71,7 @@ struct TorchRecords {
 
   /// The record of `storage` is there and exactly as long as its elements take.
   func check(_ storage: PickledStorage) throws(TensorFileError) {
-    guard let content = storages[storage.key] else {
+    guard let content = storages[UTF8Name(storage.key)] else {
       throw TensorFileError(
         .torchTensor, "storage has no record in the archive", at: .key(storage.key))
     }
@@ -89,7 +89,7 @@ struct TorchRecords {
     _ tensor: PickledTensor, _ storage: PickledStorage, in bytes: Span<UInt8>
   ) -> TensorArray {
     let elements =
-      switch storages[storage.key] {
+      switch storages[UTF8Name(storage.key)] {
       case .stored(let range): Self.elements(of: bytes.extracting(range), tensor, storage.scalar)
       case .inflated(let content): Self.elements(of: content.span, tensor, storage.scalar)
       case nil: [UInt8]()

@@ -34,7 +34,7 @@ struct ZipArchive: Sendable {
     let end = try ZipEnd(parsing: bytes, limits: limits)
     let records = try ZipDirectory.records(of: end, in: bytes, limits: limits)
     var entries: [Entry] = []
-    var names: Set<String> = []
+    var names: Set<UTF8Name> = []
     var position = 0
     for record in records.sorted(by: { $0.offset < $1.offset }) {
       guard record.offset == position else {
@@ -43,7 +43,7 @@ struct ZipArchive: Sendable {
           .zipStructure, "zip members \(problem): expected a local header at \(position)",
           at: .byte(record.offset))
       }
-      guard names.insert(record.name).inserted else {
+      guard names.insert(UTF8Name(record.name)).inserted else {
         throw TensorFileError(
           .zipName, "zip member \(quoted(record.name)) appears twice", at: .byte(record.offset))
       }

@@ -49,7 +49,7 @@ import Testing
   }
 
   @Test func stagingInUseStays() throws {
-    let staging = try StagingDirectory(for: folder.path("out"), replacing: false, inputs: [])
+    let staging = try StagingDirectory(for: folder.path("out"), inputs: [])
     let found = try directory().leftovers()
     #expect(found.map(\.use) == [.held])
     #expect(throws: FileError(.inUse, "")) { try directory().remove(found[0]) }
@@ -63,11 +63,11 @@ import Testing
   @Test func partsInUseStay() throws {
     let output = folder.path("out")
     do {
-      let first = try PartsDirectory(for: output, replacing: false, inputs: [], forCommit: false)
+      let first = try PartsDirectory(for: output, inputs: [], forCommit: false)
       // Tasks share it, a commit does not.
-      let second = try PartsDirectory(for: output, replacing: false, inputs: [], forCommit: false)
+      let second = try PartsDirectory(for: output, inputs: [], forCommit: false)
       #expect(throws: FileError(.inUse, "")) {
-        try PartsDirectory(for: output, replacing: false, inputs: [], forCommit: true)
+        try PartsDirectory(for: output, inputs: [], forCommit: true)
       }
       #expect(throws: FileError(.inUse, "")) {
         try directory().remove(try #require(directory().leftovers().first))
@@ -75,21 +75,21 @@ import Testing
       #expect(first.path == second.path)
     }
     do {
-      let commit = try PartsDirectory(for: output, replacing: false, inputs: [], forCommit: true)
+      let commit = try PartsDirectory(for: output, inputs: [], forCommit: true)
       #expect(throws: FileError(.inUse, "")) {
-        try PartsDirectory(for: output, replacing: false, inputs: [], forCommit: false)
+        try PartsDirectory(for: output, inputs: [], forCommit: false)
       }
       commit.discard()
     }
     #expect(try entries() == [])
     #expect(throws: FileError(.missing, "")) {
-      try PartsDirectory(for: output, replacing: false, inputs: [], forCommit: true)
+      try PartsDirectory(for: output, inputs: [], forCommit: true)
     }
   }
 
   @Test func partsAppearWhole() throws {
     let parts = try PartsDirectory(
-      for: folder.path("out"), replacing: false, inputs: [], forCommit: false)
+      for: folder.path("out"), inputs: [], forCommit: false)
     func write(_ bytes: [UInt8], failing: Bool = false) throws {
       try parts.write("a", lifting: { $0 }) { (file: OutputFile) throws(FileError) in
         try file.write(bytes.span)
@@ -118,17 +118,17 @@ import Testing
   @Test(arguments: ["..", "a/.."])
   func partsNeedAPlainName(_ name: String) throws {
     #expect(throws: FileError.self) {
-      try PartsDirectory(for: folder.path(name), replacing: false, inputs: [], forCommit: false)
+      try PartsDirectory(for: folder.path(name), inputs: [], forCommit: false)
     }
   }
 
   @Test func finishedPartsAreAdopted() throws {
     let parts = try PartsDirectory(
-      for: folder.path("out"), replacing: false, inputs: [], forCommit: false)
+      for: folder.path("out"), inputs: [], forCommit: false)
     try parts.write("a", lifting: { $0 }) { (file: OutputFile) throws(FileError) in
       try file.write([1, 2, 3].span)
     }
-    let staging = try StagingDirectory(for: folder.path("out"), replacing: false, inputs: [])
+    let staging = try StagingDirectory(for: folder.path("out"), inputs: [])
     try staging.adopt("a", from: parts)
     #expect(throws: FileError(.missing, "")) { try staging.adopt("b", from: parts) }
     #expect(throws: FileError(.exists, "")) { try staging.adopt("a", from: parts) }

@@ -12,7 +12,9 @@ import Testing
     try FileManager.default.contentsOfDirectory(atPath: folder.path(name)).sorted()
   }
 
-  private func stage(_ name: String = "out", replacing: Bool = false) throws -> StagingDirectory {
+  private func stage(_ name: String = "out", replacing: OutputReplacement = .nothing) throws
+    -> StagingDirectory
+  {
     try StagingDirectory(for: folder.path(name), replacing: replacing, inputs: [])
   }
 
@@ -63,8 +65,8 @@ import Testing
     try folder.write([7], to: "out/nested/deep")
     #expect(throws: FileError(.exists, "")) { try stage() }
     try folder.write([7], to: "file")
-    #expect(throws: FileError(.unsafePath, "")) { try stage("file", replacing: true) }
-    let staging = try stage(replacing: true)
+    #expect(throws: FileError(.unsafePath, "")) { try stage("file", replacing: .anyDirectory) }
+    let staging = try stage(replacing: .anyDirectory)
     try staging.write([1], to: "a")
     try staging.commit()
     #expect(try entries() == ["file", "out"])
@@ -79,7 +81,7 @@ import Testing
       #expect(unsafe rename(folder.path("out/b"), folder.path("out/") + "x") == 0)
       let odd = Array(folder.path("out/").utf8CString.dropLast()) + [-1, 0x41, 0]
       #expect(unsafe rename(folder.path("out/x"), odd) == 0)
-      let staging = try stage(replacing: true)
+      let staging = try stage(replacing: .anyDirectory)
       try staging.commit()
       #expect(try entries() == ["out"])
       #expect(try entries("out") == [])

@@ -61,7 +61,7 @@ class Sweep:
         self.runs += 1
         trace = open(w + "/trace").read() if inject else ""
         # A signal is not said to be injected.
-        reached = "(INJECTED)" in trace or re.search(r"^\d+ +(--- SIG(INT|TERM|HUP) |\+\+\+ killed by SIGKILL)", trace, re.M)
+        reached = "(INJECTED)" in trace or re.search(r"^\d+ +(--- SIG(INT|TERM|HUP|QUIT) |\+\+\+ killed by SIGKILL)", trace, re.M)
         # The loader, and the Swift runtime when it looks for its arguments, are not ours.
         hit = next((line for line in trace.splitlines() if "(INJECTED)" in line), "")
         self.early = r.returncode == 127 or ".so" in hit or "/proc/self/maps" in hit
@@ -121,7 +121,7 @@ class Sweep:
             print(f"kill at {call} {' '.join(options)} with {self.threads} threads: {points} points", flush=True)
 
     def signals(self):
-        for name, calls in [("INT", KILLS), ("TERM", ["write", "fsync"]), ("HUP", ["write", "fsync"])]:
+        for name, calls in [("INT", KILLS), ("TERM", ["write", "fsync"]), ("HUP", ["write", "fsync"]), ("QUIT", ["write", "fsync"])]:
             number = signal.Signals["SIG" + name]
             for call in calls:
                 n, points = 0, 0

@@ -1,5 +1,7 @@
 import Foundation
 import LeanKCommands
+import LeanKFormat
+import LeanKMask
 import StrictJSON
 import TensorFiles
 import TestSupport
@@ -119,4 +121,16 @@ func largestDifference(_ left: [Float], _ right: [Float]) -> Float {
     largest = max(largest, difference)
   }
   return largest
+}
+
+/// Names of the tensors in a safetensors file.
+func tensorNames(in path: String) throws -> [String] {
+  try SafetensorsFile(path: path).header.tensors.map(\.name)
+}
+
+/// The `.leank` file at a path.
+enum MaskFile {
+  static func document(_ path: String) throws -> MaskDocument {
+    try LeankFile([UInt8](try Data(contentsOf: URL(filePath: path)))).document
+  }
 }

@@ -93,7 +93,9 @@ struct RefusalTests {
     #expect(run.code == 8)
     #expect(run.diagnostics.contains("--force"))
     #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path("out")) == ["file"])
-    #expect(convert(["--force"]).code == 0)
+    #expect(convert(["--force"]).code == 8)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path("out")) == ["file"])
+    #expect(convert(["--force-any"]).code == 0)
     #expect(
       try FileManager.default.contentsOfDirectory(atPath: directory.path("out")).contains(
         "mask.leank"))

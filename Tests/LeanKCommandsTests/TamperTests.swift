@@ -155,6 +155,74 @@ struct TamperTests {
     #expect(verify().code == 1)
   }
 
+  private func edit(_ name: String, _ change: (String) -> String) throws {
+    let text = try String(contentsOfFile: pruned + "/" + name, encoding: .utf8)
+    let changed = change(text)
+    try #require(changed != text)
+    try Data(changed.utf8).write(to: URL(filePath: pruned + "/" + name))
+  }
+
+  @Test("LEANK.md is what its version writes")
+  func changedCard() throws {
+    try edit("LEANK.md") { $0.replacing("of the K channels", with: "of all channels") }
+    let run = verify()
+    #expect(run.code == 1)
+    #expect(run.output.contains("LEANK.md: line 11 is not what leank \(leankVersion) writes"))
+  }
+
+  @Test("a LEANK.md of another version is named, and no failure")
+  func cardOfAnotherVersion() throws {
+    try edit("LEANK.md") { $0.replacing("leank \(leankVersion)\n", with: "leank 77.0\n") }
+    let run = verify()
+    #expect(run.code == 0)
+    #expect(run.output.contains("leank 77.0 wrote it"))
+    let json = leank("verify", dense, pruned, "--structure-only", "--json")
+    #expect(json.code == 0)
+    let notes = try json.json["structure"]?["notes"]?.children.map(\.value).compactMap(\.string)
+    #expect(notes?.count == 1)
+    try FileManager.default.removeItem(atPath: pruned + "/LEANK.md")
+    #expect(verify().code == 0)
+    #expect(verify().output.contains("LEANK.md is not there"))
+  }
+
+  @Test("what convert did not write is listed")
+  func additions() throws {
+    try Data("x".utf8).write(to: URL(filePath: pruned + "/NOTES.md"))
+    let run = verify()
+    #expect(run.code == 0)
+    #expect(run.output.contains("not written by convert: NOTES.md"))
+    let json = try leank("verify", dense, pruned, "--structure-only", "--json").json
+    #expect(
+      json["structure"]?["additions"]?.children.compactMap(\.value.string) == ["NOTES.md"])
+    try Data("x".utf8).write(to: URL(filePath: pruned + "/modeling_x.py"))
+    #expect(verify().code == 1)
+    #expect(verify().output.contains("modeling_x.py: added"))
+  }
+
+  @Test("a mask that was made for another configuration draws a warning")
+  func maskOfAnotherModel() throws {
+    let mask = directory.path("mask.leank")
+    let other = try copyModel("llama_gqa", to: directory, as: "other")
+    let path = other + "/config.json"
+    let text = try String(contentsOfFile: path, encoding: .utf8)
+    try Data((text + "\n").utf8).write(to: URL(filePath: path))
+    try leank(
+      expecting: 0,
+      [
+        "import", Fixtures.path("Reference/llama_gqa/mask.npy"), "--model", other, "--output", mask,
+      ])
+    let out = directory.path("out")
+    for command in [
+      ["convert", "--model", dense, "--mask", mask, "--output", out],
+      ["verify", dense, "--mask", mask], ["verify", dense, out],
+    ] {
+      let run = try leank(expecting: 0, command)
+      #expect(run.diagnostics.contains("warning: "))
+      #expect(run.diagnostics.contains("was made for another configuration"))
+    }
+    #expect(!leank("verify", dense, pruned).diagnostics.contains("another configuration"))
+  }
+
   @Test("every flipped bit among many is found", arguments: [UInt64(5), 6])
   func manyBits(seed: UInt64) throws {
     var generator = SeededGenerator(seed: seed)

@@ -59,7 +59,7 @@ struct MaskImporterTests {
     let stored = try Self.read("Tensors/stored.npz")
     #expect(stored.mask != nil)
     #expect(stored.scores?.scalar == .f16)
-    #expect(stored.scores?.kind == ImportanceScores.alphaKind)
+    #expect(stored.scores?.kind == "importance")
     #expect(try stored == Self.read("Tensors/deflated.npz"))
     let torch = try Self.read("Tensors/dict.pth")
     #expect(torch.mask == stored.mask)
@@ -88,6 +88,32 @@ struct MaskImporterTests {
     #expect(signed.scores?.kind == "importance")
   }
 
+  /// Numbers in 0...1 are not alphas for that.
+  @Test func kindsAreWhatTheyAreCalled() throws {
+    let bytes = try Fixtures.bytes("Tensors/tensor.pth")
+    let plain = try MaskImporter.read(bytes.span, as: .pth)
+    #expect(plain.scores?.values.allSatisfy { (0...1).contains($0) } == true)
+    #expect(plain.scores?.kind == "importance")
+    let named = try MaskImporter.read(bytes.span, as: .pth, kind: "my.kind")
+    #expect(named.scores?.kind == "my.kind")
+    #expect(named.scores?.bits == plain.scores?.bits)
+    let mask = try ChannelMask(
+      layers: plain.layers.map { layer in
+        try LayerMask(
+          geometry: layer,
+          heads: [ChannelSet](repeating: .full(width: layer.headDim), count: layer.kvHeads))
+      })
+    let document = try MaskDocument(mask: mask, scores: named.scores)
+    for format in [InterchangeFormat.safetensors, .json] {
+      let file = try MaskExporter.bytes(of: document, .scores, as: format)
+      #expect(try MaskImporter.read(file.span, as: format).scores == named.scores)
+      #expect(try MaskImporter.read(file.span, as: format, kind: "my.kind").scores == named.scores)
+      #expect(throws: InterchangeError(.scoresKind, "")) {
+        try MaskImporter.read(file.span, as: format, kind: "leank.alpha")
+      }
+    }
+  }
+
   @Test func tablesNeedTheModel() throws {
     #expect(throws: InterchangeError(.needsModel, "")) { try Self.read("Tensors/alpha.tsv") }
     let layer = try LayerGeometry(
@@ -97,7 +123,7 @@ struct MaskImporterTests {
     let table = try Self.read("Tensors/alpha.tsv", geometry: [layer, layer])
     #expect(table.scores?.kind == ImportanceScores.alphaKind)
     #expect(table.layers == [layer, layer])
-    #expect(try table.scores == Self.read("Tensors/tensor.pth").scores)
+    #expect(try table.scores?.bits == Self.read("Tensors/tensor.pth").scores?.bits)
     #expect(throws: InterchangeError(.geometry, "")) {
       try Self.read("Tensors/alpha.tsv", geometry: [layer])
     }

@@ -43,10 +43,16 @@ import Testing
     #expect(Set(entries) == Set(result.files.map(\.name)))
     #expect(result.bytes >= conversion.plan.bytesOut)
 
-    let proof = try StructureProof(
+    let proof = try StructureProof.of(
       dense: dense, pruned: pruned, mask: try reference.mask(), maskContentID: testContentID)
     #expect(proof.failures == [])
-    #expect(proof.comparedBytes == conversion.plan.shards.reduce(0) { $0 + $1.header.dataLength })
+    let carried = result.files.filter { file in
+      !conversion.plan.shards.contains { $0.name == file.name }
+        && !["config.json", "mask.leank", "model.safetensors.index.json"].contains(file.name)
+    }
+    #expect(
+      proof.comparedBytes == conversion.plan.shards.reduce(0) { $0 + $1.header.dataLength }
+        + carried.reduce(0) { $0 + $1.bytes })
   }
 
   @Test(arguments: Reference.normed)
@@ -59,7 +65,7 @@ import Testing
       }
     }
     _ = try Conversion.make(path, try reference.mask(), .cache, to: folder.path("out")).run()
-    let proof = try StructureProof(
+    let proof = try StructureProof.of(
       dense: try CheckpointDirectory(path: path),
       pruned: try CheckpointDirectory(path: folder.path("out")), mask: try reference.mask(),
       maskContentID: testContentID)

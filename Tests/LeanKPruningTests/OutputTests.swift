@@ -108,7 +108,25 @@ import Testing
     #expect(throws: PruningError.self) { try conversion().run() }
     #expect(try entries("out") == ["precious"])
     var replacing = try conversion()
-    replacing.isReplacing = true
+    replacing.replacement = .directory(holding: "config.json")
+    let refused = #expect(throws: PruningError.self) { try replacing.run() }
+    #expect(refused?.failureClass == .unsafeOutput)
+    #expect(refused?.detail.contains("--force-any") == true)
+    #expect(try entries() == ["dense", "out"])
+    #expect(try entries("out") == ["precious"])
+    for replacement in [OutputReplacement.directory(holding: "precious"), .anyDirectory] {
+      replacing.replacement = replacement
+      _ = try replacing.run()
+      #expect(try entries() == ["dense", "out"])
+      #expect(try !entries("out").contains("precious"))
+      try FileManager.default.removeItem(atPath: folder.path("out"))
+      try folder.write([1], to: "out/precious")
+    }
+    // Nothing is lost with an empty one.
+    try FileManager.default.removeItem(atPath: folder.path("out/precious"))
+    replacing.replacement = .directory(holding: "config.json")
+    _ = try replacing.run()
+    // The output itself is what may be replaced.
     _ = try replacing.run()
     #expect(try entries() == ["dense", "out"])
     #expect(try !entries("out").contains("precious"))
@@ -118,9 +136,9 @@ import Testing
     let files = FileManager.default
     try files.createSymbolicLink(atPath: folder.path("link"), withDestinationPath: dense)
     for output in ["dense", "dense/inside", "link", "link/inside", ".", "dense/../dense", "a/.."] {
-      for isReplacing in [false, true] {
+      for replacement in [OutputReplacement.nothing, .anyDirectory] {
         var conversion = try conversion(to: output)
-        conversion.isReplacing = isReplacing
+        conversion.replacement = replacement
         let error = #expect(throws: PruningError.self) { try conversion.run() }
         #expect(
           error?.failureClass == .unsafeOutput || output == "a/..", "\(output): \(error as Any)")
@@ -129,7 +147,7 @@ import Testing
     try files.removeItem(atPath: folder.path("link"))
     var around = try conversion()
     around.output = folder.path
-    around.isReplacing = true
+    around.replacement = .anyDirectory
     let error = #expect(throws: PruningError.self) { try around.run() }
     #expect(error?.failureClass == .unsafeOutput)
     try expectNothingWritten()
@@ -162,8 +180,9 @@ import Testing
         return
       }
       passed =
-        try StructureProof(
-          dense: source, pruned: staged, mask: mask, maskContentID: testContentID
+        try StructureProof.run(
+          StructureProof.Request(
+            dense: source, pruned: staged, mask: mask, maskContentID: testContentID)
         ).passed
     })
     _ = try conversion().run(observer: observer)
@@ -176,14 +195,14 @@ import Testing
     let source = try CheckpointDirectory(path: dense)
     let pruned = try CheckpointDirectory(path: folder.path("out"))
     var seen: [(Int, Int)] = []
-    let proof = try StructureProof(
+    let proof = try StructureProof.of(
       dense: source, pruned: pruned, mask: mask, maskContentID: testContentID
     ) { (done, total) throws(PruningError) in seen.append((done, total)) }
     #expect(seen.last?.0 == proof.comparedBytes)
     #expect(seen.allSatisfy { $0.1 == proof.comparedBytes })
     for stop in seen.map(\.0) {
       #expect(throws: PruningError(.interrupted, "")) {
-        try StructureProof(
+        try StructureProof.of(
           dense: source, pruned: pruned, mask: mask, maskContentID: testContentID
         ) { (done, _) throws(PruningError) in
           if done >= stop { throw PruningError(.interrupted, "") }

@@ -4,6 +4,7 @@ import LeanKCheckpoint
 import LeanKMask
 import LeanKModel
 import LeanKPruning
+import TensorFiles
 import TestSupport
 import Testing
 
@@ -178,6 +179,48 @@ import Testing
     }
   }
 
+  /// Neither changes what the receipt tells: size and times of the source stay.
+  @Test(arguments: ["the part", "the source"])
+  func commitComparesWhatItCommits(_ what: String) throws {
+    let name = "model-00002-of-00003.safetensors"
+    let shard = folder.path("dense/" + name)
+    if what == "the source" {
+      // A copy of the fixture's file, to which the checkout leads.
+      let bytes = try Data(contentsOf: URL(filePath: shard))
+      try FileManager.default.removeItem(atPath: shard)
+      try bytes.write(to: URL(filePath: shard))
+    }
+    _ = try conversion().run(part: try part(1, of: 1))
+    let path = what == "the source" ? shard : parts + "/" + name
+    var status = stat()
+    try #require(unsafe stat(path, &status) == 0)
+    // A byte that no mask takes away.
+    let file = try SafetensorsFile(path: path)
+    let tensor = try #require(file.header.tensors.first { $0.name.contains("mlp") })
+    let place = UInt64(file.header.dataStart + tensor.range.upperBound - 1)
+    let handle = try FileHandle(forUpdating: URL(filePath: path))
+    try handle.seek(toOffset: place)
+    let byte = try #require(try handle.read(upToCount: 1)?.first)
+    try handle.seek(toOffset: place)
+    try handle.write(contentsOf: [byte ^ 1])
+    try handle.close()
+    #if canImport(Darwin)
+      let times = [status.st_atimespec, status.st_mtimespec]
+    #else
+      let times = [status.st_atim, status.st_mtim]
+    #endif
+    try #require(unsafe utimensat(AT_FDCWD, path, times, 0) == 0)
+    let error = #expect(throws: PruningError.self) { try conversion().commit() }
+    #expect(error?.code == .partChanged)
+    #expect(error?.detail.contains(name) == true)
+    #expect(!FileManager.default.fileExists(atPath: folder.path("out")))
+    let again = try conversion().run(part: try part(1, of: 1))
+    #expect(again.written.map(\.name) == [name])
+    _ = try conversion().commit()
+    _ = try conversion(to: "whole").run()
+    try expectSameDirectories("whole", "out")
+  }
+
   @Test func outputsThatExistAreRefused() throws {
     try folder.write([1], to: "out/precious")
     let error = #expect(throws: PruningError.self) {
@@ -185,7 +228,7 @@ import Testing
     }
     #expect(error?.failureClass == .unsafeOutput)
     var replacing = try conversion()
-    replacing.isReplacing = true
+    replacing.replacement = .anyDirectory
     _ = try replacing.run(part: try part(1, of: 1))
     _ = try replacing.commit()
     _ = try conversion(to: "whole").run()

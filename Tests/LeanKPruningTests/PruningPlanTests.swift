@@ -76,9 +76,25 @@ import Testing
     #expect(stride(from: 0, to: bytes.count, by: 4).map { Int(bytes[$0]) } == kept)
     #expect(pruned.tensor(name + "weight")?.info.shape == [kept.count, 64])
     #expect(pruned.tensor(name + "input_scale")?.info.shape == [1])
-    let proof = try StructureProof(
+    let proof = try StructureProof.of(
       dense: source, pruned: pruned, mask: mask, maskContentID: testContentID)
     #expect(proof.failures == [])
+  }
+
+  /// The type has no sign and no number 0, so its rows cannot be zeroed.
+  @Test func exponentsCannotBeZeroed() throws {
+    let source = try checkpoint(adding: []) { name, array in
+      guard name.contains("k_proj") else { return array }
+      return TensorArray(
+        scalar: .f8e8m0, shape: array.shape, bytes: [UInt8](repeating: 127, count: array.count))
+    }
+    let error = #expect(throws: PruningError(.companionTensor, "")) {
+      try PruningPlan(source: source, mask: mask, layout: .zeroed)
+    }
+    #expect(error?.detail.contains("has no number 0") == true)
+    for layout in [PruningLayout.rows, .cache] {
+      _ = try PruningPlan(source: source, mask: mask, layout: layout)
+    }
   }
 
   @Test func tensorScalesAreCopied() throws {
@@ -162,9 +178,9 @@ import Testing
       adding: [("mtp.weight", TensorArray(scalar: .u8, shape: [1], bytes: [1]))])
     let plan = try PruningPlan(source: source, mask: mask, layout: .rows)
     // 3 layers of 2 heads of 16 channels, bf16.
-    #expect(plan.cachePerToken.keysDense == 3 * 2 * 16 * 2)
-    #expect(plan.cachePerToken.values == 3 * 2 * 16 * 2)
-    #expect(plan.cachePerToken.keysPruned == mask.keptCount * 2)
+    #expect(
+      plan.cacheCost.densePerToken == CacheBytes(keys: 3 * 2 * 16 * 2, values: 3 * 2 * 16 * 2))
+    #expect(plan.cacheCost.staticPerToken.keys == mask.keptCount * 2)
     // A channel outside the closure is one row of K and two of Q, 64 elements each.
     let closure = plan.mask.layers.flatMap(\.closure).reduce(0) { $0 + $1.count }
     let removed = 3 * 2 * 16 - closure

@@ -36,6 +36,25 @@ extension Conversion {
   }
 }
 
+extension StructureProof {
+  /// The proof that `pruned` is what `mask` makes of `dense`; beside zeroed weights lies the closure.
+  static func of(
+    dense: CheckpointDirectory, pruned: CheckpointDirectory, mask: ChannelMask,
+    maskContentID: String,
+    progress: (_ done: Int, _ total: Int) throws(PruningError) -> Void = {
+      (_, _) throws(PruningError) in
+    }
+  ) throws -> StructureProof {
+    let mask = try dense.describe().description.adopt(mask)
+    return try StructureProof.run(
+      Request(
+        dense: dense, pruned: pruned,
+        mask: pruned.pruned?.layout == .zeroed ? try mask.closed : mask,
+        maskContentID: maskContentID),
+      progress: progress)
+  }
+}
+
 /// CRC-32 as zlib computes it.
 func checksum(_ bytes: [UInt8]) -> UInt32 {
   var crc: UInt32 = 0xFFFF_FFFF

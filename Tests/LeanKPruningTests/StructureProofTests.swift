@@ -9,15 +9,20 @@ import TestSupport
 import Testing
 
 /// A dense checkpoint and its pruned one, whose bytes a test may change.
-private struct Pair {
+struct Pair {
   let folder: TemporaryDirectory
   let dense: CheckpointDirectory
   let mask: ChannelMask
   let layout: PruningLayout
 
-  init(_ reference: Reference, _ layout: PruningLayout = .rows) throws {
+  /// `prepare` is called with the folder of the dense checkpoint before it is opened.
+  init(
+    _ reference: Reference, _ layout: PruningLayout = .rows,
+    prepare: (String) throws -> Void = { _ in }
+  ) throws {
     folder = try TemporaryDirectory()
     let path = try reference.checkout(in: folder)
+    try prepare(path)
     dense = try CheckpointDirectory(path: path)
     mask = try reference.mask()
     self.layout = layout
@@ -27,7 +32,7 @@ private struct Pair {
   func pruned() throws -> CheckpointDirectory { try CheckpointDirectory(path: folder.path("out")) }
 
   func failures(contentID: String = testContentID) throws -> [String] {
-    try StructureProof(
+    try StructureProof.of(
       dense: dense, pruned: try pruned(), mask: mask, maskContentID: contentID
     ).failures.map(\.description)
   }
@@ -183,7 +188,8 @@ private struct Pair {
     let old = arrays[last].1
     arrays[last].1 = TensorArray(
       scalar: old.scalar, shape: [old.shape[1], old.shape[0]], bytes: old.bytes)
-    try pair.folder.write(encodeSafetensors(arrays), to: "out/model.safetensors")
+    try pair.folder.write(
+      encodeSafetensors(arrays, metadata: file.header.metadata), to: "out/model.safetensors")
     let failures = try pair.failures()
     #expect(failures.count == 3)
     #expect(failures.contains("\(moved.0): missing"))
@@ -194,7 +200,7 @@ private struct Pair {
   @Test func denseCheckpointsAreNotPrunedOnes() throws {
     let pair = try Pair(.gqa)
     #expect(throws: PruningError(.notPruned, "")) {
-      try StructureProof(
+      try StructureProof.of(
         dense: pair.dense, pruned: pair.dense, mask: pair.mask, maskContentID: testContentID)
     }
   }

@@ -45,9 +45,8 @@ struct NumberTests {
     [false, true])
   func cache(expected: Expected.Mask, isSliding: Bool) throws {
     let all = try Expected.read()
-    var facts = CheckpointFacts()
-    if isSliding { facts.slidingWindows = all.sliding }
-    let cost = CacheCost(of: try tinyMask(expected.name), facts: facts)
+    let cost = CacheCost(
+      of: try tinyMask(expected.name), slidingWindows: isSliding ? all.sliding : [])
     for entry in isSliding ? expected.cache_sliding : expected.cache {
       let dense = cost.dense(context: entry.context)
       #expect(dense == CacheBytes(keys: entry.dense, values: entry.dense))
@@ -78,6 +77,34 @@ struct NumberTests {
     #expect(found.prunedAbove == expected.pruned_above)
     #expect(found.bins.map(\.kept) == expected.kept)
     #expect(found.bins.map(\.pruned) == expected.pruned)
+  }
+
+  /// Bounds and counts by numpy: histogram with bins [0] + [lo * (hi / lo) ** (i / 8)] + [hi].
+  @Test("skewed scores are binned by equal factors")
+  func skewedScores() throws {
+    var values: [Float] = [0, 0, 1e-6]
+    for step in 0...60 { values.append(Float(pow(10, -5 + 4 * Double(step) / 60))) }
+    values += [1, 50]
+    let mask = try mask(counts: [[values.count]], headDim: values.count)
+    let document = try MaskDocument(
+      mask: mask, scores: ImportanceScores(kind: "curvature", values: values))
+    let found = try #require(ScoreDistribution(of: document, binCount: 8))
+    #expect(found.axis == .logarithmic)
+    #expect(found.bins.map(\.kept) == [3, 14, 15, 14, 15, 3, 1, 1])
+    let bounds = [
+      0.0, 9.1700404117886e-06, 8.4089641366142e-05, 0.0007711054114871867, 0.00707106780293911,
+      0.06484197767115914, 0.5946035571260531, 5.452538661605496, 50.0,
+    ]
+    for (bin, (lower, upper)) in zip(found.bins, zip(bounds, bounds.dropFirst())) {
+      #expect(abs(bin.lower - lower) <= 1e-12 * lower)
+      #expect(abs(bin.upper - upper) <= 1e-12 * upper)
+    }
+    // The same numbers about 0 are not skewed, only wide.
+    let signed = try MaskDocument(
+      mask: mask,
+      scores: ImportanceScores(
+        kind: "other", values: [-1] + values.dropFirst()))
+    #expect(ScoreDistribution(of: signed)?.axis == .linear)
   }
 
   @Test("infinite and equal scores are counted, not divided by")

@@ -168,3 +168,31 @@ struct SafetensorsTests {
     }
   }
 }
+
+/// Names that `String` takes for one are two.
+@Suite struct TensorNameTests {
+  @Test(arguments: [("K", "\u{212A}"), ("\u{E9}", "e\u{301}")])
+  func lookups(_ one: String, _ other: String) throws {
+    let directory = try TemporaryDirectory()
+    let array = TensorArray(scalar: .u8, shape: [1], bytes: [7])
+    let bytes = encodeSafetensors([(name: one, array: array)], metadata: [UTF8Name(one): "x"])
+    let file = try SafetensorsFile(path: try directory.write(bytes, to: "a.safetensors"))
+    #expect(file[one] != nil)
+    #expect(file[other] == nil)
+    #expect(file.header.metadata[UTF8Name(one)] == "x")
+    #expect(file.header.metadata[UTF8Name(other)] == nil)
+  }
+
+  @Test func membersOfAnArchive() throws {
+    let array = try NpyWriter.bytes(of: TensorArray(scalar: .u8, shape: [1], bytes: [7]))
+    let names = ["K", "\u{212A}", "\u{E9}", "e\u{301}"]
+    let members = names.map { name in
+      var member = ZipBuilder.Member(name + ".npy", array)
+      // Names are UTF-8.
+      member.flags = 0x0800
+      return member
+    }
+    let found = try NpzReader.read(ZipBuilder(members).bytes.span)
+    #expect(found.map { Array($0.name.utf8) } == names.map { Array($0.utf8) })
+  }
+}

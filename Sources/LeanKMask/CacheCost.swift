@@ -1,24 +1,3 @@
-public import LeanKMask
-
-/// What a checkpoint adds to what a mask knows; everything is optional.
-public struct CheckpointFacts: Sendable, Hashable {
-  public var modelName: String?
-  /// Bytes of one cached element, and of one element of K and Q weights.
-  public var elementBytes = 2
-  /// Bytes of all weights as they are, and as layout `rows` would leave them.
-  public var weightBytes: Int?
-  public var rowsWeightBytes: Int?
-  /// Keys that a query of each layer sees, itself included; nil = all before it. Empty = all layers
-  /// see all.
-  public var slidingWindows: [Int?] = []
-  /// The model's longest context in tokens.
-  public var contextLimit: Int?
-  /// Whether keys are normed before rotation, which rules out layouts `rows` and `zeroed`.
-  public var hasQueryKeyNorm = false
-
-  public init() {}
-}
-
 /// Bytes of K and of V.
 public struct CacheBytes: Sendable, Hashable {
   public var keys: Int
@@ -32,7 +11,19 @@ public struct CacheBytes: Sendable, Hashable {
   public var total: Int { keys + values }
 }
 
+/// What a cache holds of the keys. The weights decide it, so it is a matter of a checkpoint's layout.
+public enum CachedKeys: Sendable, Hashable {
+  /// The kept channels, in either mode: a mask alone, layout `cache`.
+  case kept
+  /// The kept channels of every token, whatever the mode that is asked for: layout `rows`.
+  case keptStatic
+  /// Whole keys, of which a mask saves nothing: layout `zeroed`.
+  case whole
+}
+
 /// What a K/V cache costs under a mask. V heads are as wide as the mask records, else as K heads.
+///
+/// Whoever states what a mask saves of a cache takes it from here.
 public struct CacheCost: Sendable, Hashable {
   private struct Layer: Hashable {
     /// Channels of K and of V.
@@ -45,17 +36,38 @@ public struct CacheCost: Sendable, Hashable {
   }
 
   private let layers: [Layer]
+  /// Bytes of one cached element.
   public let elementBytes: Int
+  public let cachedKeys: CachedKeys
 
-  public init(of mask: ChannelMask, facts: CheckpointFacts = CheckpointFacts()) {
-    elementBytes = facts.elementBytes
+  /// `slidingWindows`: keys that a query of each layer sees, itself included; nil = all before it,
+  /// and so for layers past the end.
+  public init(
+    of mask: ChannelMask, elementBytes: Int = 2, slidingWindows: [Int?] = [],
+    cachedKeys: CachedKeys = .kept
+  ) {
+    self.elementBytes = elementBytes
+    self.cachedKeys = cachedKeys
     layers = mask.layers.enumerated().map { index, layer in
-      Layer(
+      let isWhole = cachedKeys == .whole
+      return Layer(
         channels: layer.geometry.channels,
-        values: layer.geometry.kvHeads * layer.geometry.valueDim, kept: layer.keptCount,
-        emptyChannels: layer.heads.count(where: \.isEmpty) * layer.geometry.valueDim,
-        window: index < facts.slidingWindows.count ? facts.slidingWindows[index] : nil)
+        values: layer.geometry.kvHeads * layer.geometry.valueDim,
+        kept: isWhole ? layer.geometry.channels : layer.keptCount,
+        emptyChannels: isWhole
+          ? 0 : layer.heads.count(where: \.isEmpty) * layer.geometry.valueDim,
+        window: index < slidingWindows.count ? slidingWindows[index] : nil)
     }
+  }
+
+  /// A cache of `context` tokens as `deployment` has it.
+  public func bytes(_ deployment: DeploymentHints, context: Int) -> CacheBytes {
+    deployment.window.map { windowed(context: context, window: $0) } ?? `static`(context: context)
+  }
+
+  /// One token as `deployment` has it, a middle one in windowed mode.
+  public func perToken(_ deployment: DeploymentHints) -> CacheBytes {
+    deployment.mode == .static ? staticPerToken : middlePerToken
   }
 
   /// One token of a cache without mask.
@@ -73,6 +85,7 @@ public struct CacheCost: Sendable, Hashable {
 
   /// One middle token in windowed mode: K keeps M, V is dropped in empty heads.
   public var middlePerToken: CacheBytes {
+    guard cachedKeys != .keptStatic else { return staticPerToken }
     let empty = layers.reduce(0) { $0 + $1.emptyChannels } * elementBytes
     return CacheBytes(keys: staticPerToken.keys, values: densePerToken.values - empty)
   }
@@ -96,7 +109,8 @@ public struct CacheCost: Sendable, Hashable {
   /// A cache of `context` tokens in windowed mode at its largest, just before the recent tokens are
   /// flushed: near tokens whole; middle ones keep M of K, and no V in empty heads.
   public func windowed(context: Int, window: AttentionWindow) -> CacheBytes {
-    sum { layer in
+    guard cachedKeys != .keptStatic else { return `static`(context: context) }
+    return sum { layer in
       let first = max(0, context - (layer.window ?? context))
       let recent = max(first, context - window.recent - (window.accumulate - 1))
       let near = context - recent + max(0, min(window.sink, recent) - first)
