@@ -100,7 +100,10 @@ def run(model, rule, tokens, calls=None, **kwargs):
         for number, (_, stop) in enumerate(rule.turns):
             until = rule.turns[number + 1][0] if number + 1 < len(rule.turns) else tokens.shape[1]
             calls += list(range(stop, until + 1))
-    cache, logits, start = DynamicCache(), [], 0
+    # Without a configuration layers of a sliding window keep all keys too; layers that are no attention need it.
+    kinds = getattr(model.config, "layer_types", None) or []
+    has_others = any(not kind.endswith("attention") for kind in kinds)
+    cache, logits, start = DynamicCache(config=model.config) if has_others else DynamicCache(), [], 0
     mask = kwargs.pop("attention_mask", None)
     for stop in calls:
         extra = {} if mask is None else {"attention_mask": mask[:, :stop], "position_ids": (mask[:, :stop].cumsum(1) - 1).clamp(0)[:, start:stop]}

@@ -1,5 +1,6 @@
 """Attention over a pruned cache, as an attention function of transformers."""
 
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,8 +13,9 @@ from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from .errors import LeankError
 from .layer import PrunedLayer
 
-# Name of the attention function in transformers' registry.
-ATTENTION = "leank"
+# Name of the attention function in transformers' registry. Each checkpoint brings its own copy of the loader, perhaps of
+# another version, and each copy has a name of its own.
+ATTENTION = f"leank_{zlib.crc32(__name__.encode()):08x}"
 # Scores that are held at once; more queries than that are taken in turns.
 SCORES = 1 << 26
 
@@ -41,7 +43,7 @@ def leank_attention(
         raise LeankError("attention with a position bias cannot be run through a mask")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     scores = Scores(softcap, s_aux, dropout)
-    if isinstance(key, PrunedLayer):
+    if not isinstance(key, Tensor):
         output = pruned_attention(key, query * scale, attention_mask, scores)
         key.settle()
     else:
@@ -89,7 +91,7 @@ class Scores:
 
 def pruned_attention(layer: PrunedLayer, query: Tensor, attention_mask: Tensor | None, scores: Scores) -> Tensor:
     """Attention of the newest queries [batch, query_heads, tokens, head_dim], already scaled, over a layer's cache."""
-    tokens = len(layer.recent[0]) + layer.sinks[0].shape[2] + layer.boundary + 1 - layer.middle_start
+    tokens = len(layer.recent[0]) + layer.sinks[0].shape[2] + layer.middle_count
     outputs = []
     for start, stop in _turns(query, tokens):
         allowed = layer.visibility(attention_mask, start, stop)

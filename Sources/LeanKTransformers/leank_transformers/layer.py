@@ -104,6 +104,11 @@ class PrunedLayer(CacheLayerMixin):
         self._last_pad = 0 if padding is None else int(padding.max())
 
     @property
+    def middle_count(self) -> int:
+        """Slots of the middle, from `middle_start` on."""
+        return max(0, self.boundary + 1 - self.middle_start)
+
+    @property
     def batch_size(self) -> int:
         return self.sinks[0].shape[0] if self.is_initialized else -1
 
@@ -257,7 +262,7 @@ class PrunedLayer(CacheLayerMixin):
         still recent, and a middle token that is a sink or padding in its row, do not."""
         sinks = self._sink_slots(self.sinks[0].shape[2])
         recent = torch.arange(self.boundary + 1, self.length, device=self.device)[None]
-        middle = torch.arange(self.middle_start, self.boundary + 1, device=self.device)[None]
+        middle = torch.arange(self.middle_start, self.middle_start + self.middle_count, device=self.device)[None]
         counted = [sinks <= self.boundary, torch.ones_like(recent, dtype=torch.bool)]
         if self.padding is None:
             counted.append(torch.ones_like(middle, dtype=torch.bool))
@@ -270,7 +275,7 @@ class PrunedLayer(CacheLayerMixin):
 
     def _whole_keys(self) -> Tensor:
         """Keys of a static cache in dense shape [batch, kv_heads, tokens, head_dim]."""
-        batch, tokens = self.batch_size, self.boundary + 1 - self.middle_start
+        batch, tokens = self.batch_size, self.middle_count
         keys = self.sinks[0].new_zeros((batch, self.mask.kv_heads, tokens, self.mask.head_dim))
         for part in self.middle:
             index = part.group.channels[None, :, None, :].expand(batch, -1, tokens, -1)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoConfig, GenerationConfig
+from transformers import AutoConfig, GenerationConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 from transformers.utils import cached_file
 
@@ -182,10 +182,11 @@ def open_pruned(mapping: Any, place: str, *args: Any, config: Any = None, **kwar
         return path
 
     settings = Settings.read(config, need)
-    if type(config) not in mapping:
+    base = mapping.get(type(config), None)
+    if base is None or not issubclass(base, PreTrainedModel):
         raise LeankError(f"transformers has no such class for model_type {config.model_type!r}; try another AutoModel")
-    model_class = pruned_class(mapping[type(config)])
-    asked = kwargs.pop("attn_implementation", None)
+    model_class = pruned_class(base)
+    asked = kwargs.pop("attn_implementation", None) or getattr(config, "_attn_implementation_internal", None)
     if asked not in (None, "sdpa", ATTENTION):
         raise LeankError(f"attn_implementation {asked!r} cannot read a pruned cache; leave it out")
     if model_class._uses_interface:
