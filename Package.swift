@@ -11,6 +11,7 @@ let strict: [SwiftSetting] = [
 ]
 
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let numerics: Target.Dependency = .product(name: "RealModule", package: "swift-numerics")
 let argumentParser: Target.Dependency = .product(
   name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -33,20 +34,21 @@ let package = Package(
       name: "LeanKReaders",
       targets: [
         "ByteIO", "Zstd", "StrictJSON", "LeanKMask", "LeanKFormat", "TensorFiles",
-        "LeanKInterchange", "LeanKCheckpoint",
+        "LeanKInterchange", "LeanKModel", "LeanKCheckpoint",
       ]),
     // Everything behind the command line; the nested Benchmarks package uses it.
     .library(
       name: "LeanKTools",
       targets: [
-        "ByteIO", "StrictJSON", "TensorFiles", "LeanKInterchange", "LeanKCheckpoint",
-        "LeanKReport", "LeanKDecoder", "LeanKCommands",
+        "ByteIO", "StrictJSON", "TensorFiles", "LeanKInterchange", "LeanKModel", "LeanKCheckpoint",
+        "LeanKPruning", "LeanKReport", "LeanKDecoder", "LeanKCommands",
       ]),
     .executable(name: "leank", targets: ["leank"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
+    .package(url: "https://github.com/apple/swift-numerics", from: "1.1.0"),
   ],
   targets: [
     .systemLibrary(
@@ -71,23 +73,31 @@ let package = Package(
     library("TensorFiles", ["ByteIO", "StrictJSON", "Zlib"]),
     library("LeanKInterchange", ["LeanKMask", "ByteIO", "StrictJSON", "TensorFiles"]),
     library("LeanKReport", ["LeanKMask", "ByteIO"]),
+    library("LeanKModel", ["LeanKMask", "ByteIO", "StrictJSON", numerics]),
     library(
-      "LeanKCheckpoint",
-      ["LeanKMask", "ByteIO", "StrictJSON", "TensorFiles", crypto]),
+      "LeanKCheckpoint", ["LeanKModel", "ByteIO", "StrictJSON", "TensorFiles", crypto]),
+    library(
+      "LeanKPruning",
+      ["LeanKMask", "LeanKModel", "LeanKCheckpoint", "ByteIO", "StrictJSON", "TensorFiles", crypto]),
     library(
       "LeanKDecoder",
-      ["LeanKMask", "LeanKCheckpoint", "TensorFiles", "ByteIO", "CKernels", "COpenBLAS"]),
+      [
+        "LeanKMask", "LeanKModel", "LeanKCheckpoint", "TensorFiles", "ByteIO", "CKernels",
+        "COpenBLAS", numerics,
+      ]),
     library(
       "LeanKCommands",
       [
-        "LeanKMask", "LeanKFormat", "LeanKReport", "LeanKInterchange", "LeanKCheckpoint",
-        "LeanKDecoder", "TensorFiles", "StrictJSON", "ByteIO", crypto, argumentParser,
+        "LeanKMask", "LeanKFormat", "LeanKReport", "LeanKInterchange", "LeanKModel",
+        "LeanKCheckpoint", "LeanKPruning", "LeanKDecoder", "TensorFiles", "StrictJSON", "ByteIO",
+        crypto, argumentParser,
       ]),
     .executableTarget(
       name: "leank", dependencies: ["LeanKCommands", argumentParser], swiftSettings: strict),
 
     .target(
-      name: "TestSupport", dependencies: ["ByteIO", "StrictJSON"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["ByteIO", "StrictJSON", "LeanKMask", "TensorFiles"],
+      path: "Tests/TestSupport",
       swiftSettings: strict),
     tests("ByteIOTests", ["ByteIO"]),
     tests("StrictJSONTests", ["StrictJSON", "ByteIO"]),
@@ -101,19 +111,27 @@ let package = Package(
       ["LeanKInterchange", "LeanKMask", "TensorFiles", "ByteIO", "StrictJSON"]),
     tests("LeanKReportTests", ["LeanKReport", "LeanKMask", "LeanKInterchange"]),
     tests(
+      "LeanKModelTests", ["LeanKModel", "LeanKCheckpoint", "LeanKMask", "ByteIO", "StrictJSON"]),
+    tests(
       "LeanKCheckpointTests",
-      ["LeanKCheckpoint", "LeanKMask", "TensorFiles", "ByteIO", "StrictJSON"]),
+      ["LeanKCheckpoint", "LeanKModel", "LeanKMask", "TensorFiles", "ByteIO", "StrictJSON"]),
+    tests(
+      "LeanKPruningTests",
+      [
+        "LeanKPruning", "LeanKCheckpoint", "LeanKModel", "LeanKMask", "TensorFiles", "ByteIO",
+        "StrictJSON",
+      ]),
     tests(
       "LeanKDecoderTests",
       [
-        "LeanKDecoder", "LeanKCheckpoint", "LeanKInterchange", "LeanKMask", "TensorFiles",
-        "StrictJSON", "ByteIO",
+        "LeanKDecoder", "LeanKModel", "LeanKCheckpoint", "LeanKPruning", "LeanKInterchange",
+        "LeanKMask", "TensorFiles", "StrictJSON", "ByteIO",
       ]),
     tests(
       "LeanKCommandsTests",
       [
-        "LeanKCommands", "LeanKReport", "LeanKCheckpoint", "LeanKFormat", "LeanKInterchange",
-        "LeanKMask", "TensorFiles", "StrictJSON", "ByteIO",
+        "LeanKCommands", "LeanKReport", "LeanKModel", "LeanKCheckpoint", "LeanKPruning",
+        "LeanKFormat", "LeanKInterchange", "LeanKMask", "TensorFiles", "StrictJSON", "ByteIO",
       ]),
   ]
 )

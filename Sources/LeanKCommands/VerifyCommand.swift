@@ -4,6 +4,8 @@ import LeanKCheckpoint
 public import LeanKDecoder
 import LeanKFormat
 import LeanKMask
+import LeanKModel
+import LeanKPruning
 import TensorFiles
 
 extension DecodeOptions.Prefill: ExpressibleByArgument {}

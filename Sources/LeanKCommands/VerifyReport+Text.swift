@@ -1,4 +1,4 @@
-import LeanKCheckpoint
+import LeanKModel
 import LeanKReport
 
 extension VerifyReport {

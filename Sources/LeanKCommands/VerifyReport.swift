@@ -1,5 +1,6 @@
-import LeanKCheckpoint
 import LeanKDecoder
+import LeanKModel
+import LeanKPruning
 import LeanKReport
 
 /// What `verify` found; the property names are the keys of `--json`.

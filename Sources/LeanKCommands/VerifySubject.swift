@@ -3,6 +3,8 @@ import LeanKCheckpoint
 import LeanKDecoder
 import LeanKFormat
 import LeanKMask
+import LeanKModel
+import LeanKPruning
 import TensorFiles
 
 /// What `verify` holds against the dense checkpoint: a pruned one with its mask, or a mask alone.

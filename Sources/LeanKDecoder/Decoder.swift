@@ -1,5 +1,5 @@
 public import ByteIO
-import LeanKCheckpoint
+import LeanKModel
 
 /// Runs one or more sides in lockstep, layer by layer: all tokens go through a layer before the
 /// next one, so that each weight is read once, and sides that share a model share the reading.

@@ -1,4 +1,4 @@
-public import LeanKCheckpoint
+public import LeanKModel
 
 /// A checkpoint as the decoder runs it: what it computes and where its weights are.
 ///

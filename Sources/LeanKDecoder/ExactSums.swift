@@ -1,4 +1,5 @@
-import LeanKCheckpoint
+import LeanKModel
+import RealModule
 
 /// `out[first + r] = x . w[r]` with the products of each row added one after another, in ascending
 /// order of its channels.
@@ -42,10 +43,10 @@ extension AttentionDescription {
     var largest = sink ?? -.infinity
     for index in range {
       scores[index] *= scale
-      if let cap = scoreSoftcap { scores[index] = Math.tanh(scores[index] / cap) * cap }
+      if let cap = scoreSoftcap { scores[index] = Float.tanh(scores[index] / cap) * cap }
       largest = max(largest, scores[index])
     }
     let sum = Kernels.best.exponentials(&scores, range, shift: largest)
-    return 1 / (sum + (sink.map { Math.exp($0 - largest) } ?? 0))
+    return 1 / (sum + (sink.map { Float.exp($0 - largest) } ?? 0))
   }
 }

@@ -1,5 +1,6 @@
 import ByteIO
-import LeanKCheckpoint
+import LeanKModel
+import RealModule
 
 /// One layer's feed-forward part.
 struct FeedForward {
@@ -80,7 +81,7 @@ struct FeedForward {
         for column in 0..<hidden.columns {
           let gate = min(both[row, 2 * column], limit)
           let up = min(max(both[row, 2 * column + 1], -limit), limit)
-          hidden[row, column] = (up + 1) * gate / (1 + Math.exp(-alpha * gate))
+          hidden[row, column] = (up + 1) * gate / (1 + Float.exp(-alpha * gate))
         }
       }
       return try untransposed(down, downBias, expert, of: count, hidden)
@@ -113,7 +114,7 @@ extension MixtureDescription {
     let order = logits.indices.sorted { (-logits[$0], $0) < (-logits[$1], $1) }
     let top = order.prefix(expertsPerToken)
     let largest = logits[order[0]]
-    let exponentials = logits.map { Math.exp($0 - largest) }
+    let exponentials = logits.map { Float.exp($0 - largest) }
     let total: Float
     switch weighting {
     case .softmaxThenTop(renormalise: false): total = exponentials.reduce(0, +)
@@ -132,10 +133,10 @@ extension Activation {
 
   func callAsFunction(_ x: Float) -> Float {
     switch self {
-    case .silu: x / (1 + Math.exp(-x))
-    case .gelu: 0.5 * x * (1 + Math.erf(x * Float(0.5).squareRoot()))
+    case .silu: x / (1 + Float.exp(-x))
+    case .gelu: 0.5 * x * (1 + Float.erf(x * Float(0.5).squareRoot()))
     case .geluTanh:
-      0.5 * x * (1 + Math.tanh(0.797_884_56 * (x + 0.044_715 * x * x * x)))
+      0.5 * x * (1 + Float.tanh(0.797_884_56 * (x + 0.044_715 * x * x * x)))
     case .relu: max(x, 0)
     }
   }

@@ -1,4 +1,4 @@
-import LeanKCheckpoint
+import LeanKModel
 
 /// One layer's attention with what it remembers of the tokens before.
 protocol LayerAttention: AnyObject {

@@ -1,3 +1,5 @@
+import RealModule
+
 /// How far two sides' logits lie apart, over all positions.
 public struct LogitComparison: Sendable, Hashable {
   public let maximum: Float
@@ -48,7 +50,7 @@ public struct LogitComparison: Sendable, Hashable {
     var sum = 0.0
     for (a, b) in zip(p, q) {
       let logarithm = Double(a) - pTotal
-      sum += Math.exp(logarithm) * (logarithm - (Double(b) - qTotal))
+      sum += Double.exp(logarithm) * (logarithm - (Double(b) - qTotal))
     }
     return max(0, sum)
   }
@@ -57,7 +59,7 @@ public struct LogitComparison: Sendable, Hashable {
 /// Logarithm of the sum of exponentials.
 func logSumOfExponentials(_ x: ArraySlice<Float>) -> Double {
   let largest = Double(x.max() ?? 0)
-  return largest + Math.logarithm(x.reduce(0) { $0 + Math.exp(Double($1) - largest) })
+  return largest + Double.log(x.reduce(0) { $0 + Double.exp(Double($1) - largest) })
 }
 
 extension Matrix {

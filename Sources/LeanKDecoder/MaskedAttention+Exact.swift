@@ -1,5 +1,5 @@
-import LeanKCheckpoint
 import LeanKMask
+import LeanKModel
 
 /// The dense side of an exact run. Projection, cache and the mask's selection are its own as ever;
 /// sums are taken in the pruned side's order.

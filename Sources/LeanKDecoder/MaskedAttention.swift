@@ -1,6 +1,7 @@
 import ByteIO
-import LeanKCheckpoint
 import LeanKMask
+import LeanKModel
+import RealModule
 
 /// The dense side: keeps whole keys and applies the mask to them.
 ///
@@ -206,13 +207,13 @@ final class MaskedAttention: LayerAttention {
         continue
       }
       var score = (isMiddle ? middle[index] : scores[index]) * attention.scale
-      if let cap = attention.scoreSoftcap { score = Math.tanh(score / cap) * cap }
+      if let cap = attention.scoreSoftcap { score = Float.tanh(score / cap) * cap }
       scores[index] = score
       largest = max(largest, score)
     }
-    var sum = sink.map { Math.exp($0 - largest) } ?? 0
+    var sum = sink.map { Float.exp($0 - largest) } ?? 0
     for index in range {
-      scores[index] = Math.exp(scores[index] - largest)
+      scores[index] = Float.exp(scores[index] - largest)
       sum += scores[index]
     }
     for index in range { scores[index] /= sum }

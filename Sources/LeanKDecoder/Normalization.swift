@@ -1,5 +1,5 @@
 import ByteIO
-import LeanKCheckpoint
+import LeanKModel
 
 /// A normalisation with its weights at hand.
 struct Normalization {

@@ -1,5 +1,5 @@
 import ByteIO
-import LeanKCheckpoint
+import LeanKModel
 
 extension WeightStore {
   /// `W x + b` for every row of `x`; fails unless the weight has `x.columns` columns and, when

@@ -1,6 +1,6 @@
 import ByteIO
-import LeanKCheckpoint
 import LeanKMask
+import LeanKModel
 
 /// The pruned side: projects the rows that the checkpoint has, rotates them and caches |M| channels
 /// a head.

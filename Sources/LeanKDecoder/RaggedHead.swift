@@ -1,5 +1,5 @@
-import LeanKCheckpoint
 import LeanKMask
+import LeanKModel
 
 /// One KV head of the pruned side: what its rows are, and the keys and values it holds.
 ///

@@ -1,6 +1,7 @@
 import ByteIO
-import LeanKCheckpoint
 import LeanKMask
+import LeanKModel
+import RealModule
 
 /// One side of a run: its caches, and how a layer of it is computed.
 final class SideRun {
@@ -140,7 +141,7 @@ final class SideRun {
     logits.multiply(by: model.logitScale)
     if let cap = model.logitSoftcap {
       for index in logits.values.indices {
-        logits.values[index] = Math.tanh(logits.values[index] / cap) * cap
+        logits.values[index] = Float.tanh(logits.values[index] / cap) * cap
       }
     }
   }

@@ -1,6 +1,6 @@
 public import ByteIO
-import LeanKCheckpoint
 public import LeanKMask
+import LeanKModel
 
 /// The numeric half of `verify`: a dense model with a mask against the pruned model, on the same
 /// tokens.

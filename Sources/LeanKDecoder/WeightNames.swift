@@ -1,4 +1,4 @@
-import LeanKCheckpoint
+import LeanKModel
 
 extension LayerDescription {
   /// Tensors that the layer reads whatever its tokens are; experts, of which a token needs a few,

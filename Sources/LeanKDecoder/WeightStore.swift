@@ -1,5 +1,5 @@
 import ByteIO
-import LeanKCheckpoint
+import LeanKModel
 import TensorFiles
 
 /// The weights of one checkpoint as the decoder goes through its layers: each is read when first

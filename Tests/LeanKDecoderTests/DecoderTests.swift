@@ -1,6 +1,6 @@
 import ByteIO
-import LeanKCheckpoint
 import LeanKMask
+import LeanKModel
 import TensorFiles
 import TestSupport
 import Testing

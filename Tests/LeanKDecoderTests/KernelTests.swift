@@ -1,3 +1,4 @@
+import Foundation
 import TensorFiles
 import TestSupport
 import Testing
@@ -154,7 +155,7 @@ import Testing
       let sum = kernels.exponentials(&x, 0..<count, shift: 0.25)
       var exact = 0.0
       for (found, argument) in zip(x, before) {
-        let expected = Math.exp(Double(argument - 0.25))
+        let expected = exp(Double(argument - 0.25))
         exact += expected
         #expect(abs(Double(found) - expected) <= 2e-7 * expected + 1e-37)
       }
@@ -172,7 +173,7 @@ import Testing
     kernels.siluProduct(&gate, up)
     for index in input.indices {
       let x = Double(input[index])
-      let expected = x / (1 + Math.exp(-x)) * Double(up[index])
+      let expected = x / (1 + exp(-x)) * Double(up[index])
       #expect(abs(Double(gate[index]) - expected) <= 1e-6 * abs(expected) + 1e-35)
     }
   }

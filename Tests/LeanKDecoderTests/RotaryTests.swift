@@ -1,6 +1,6 @@
 import Foundation
-import LeanKCheckpoint
 import LeanKMask
+import LeanKModel
 import TestSupport
 import Testing
 

@@ -1,7 +1,7 @@
 import Foundation
-import LeanKCheckpoint
 import LeanKDecoder
 import LeanKMask
+import LeanKModel
 import TensorFiles
 import TestSupport
 

@@ -1,6 +1,6 @@
-import LeanKCheckpoint
 import LeanKDecoder
 import LeanKMask
+import LeanKModel
 import TensorFiles
 import TestSupport
 import Testing
