@@ -74,6 +74,12 @@ struct ConvertCommand: Subcommand {
   @Flag(help: "Print the outcome as JSON.")
   var json = false
 
+  @Flag(
+    help:
+      "Leave out modeling_leank.py, with which transformers opens the result, and auto_map in config.json."
+  )
+  var noLoader = false
+
   @Flag(help: "Print nothing but errors.")
   var quiet = false
 
@@ -104,10 +110,11 @@ struct ConvertCommand: Subcommand {
       source: source, plan: plan, output: output, mask: beside.bytes,
       maskContentID: beside.contentID, deployment: deployment)
     conversion.isReplacing = force
+    conversion.loader = noLoader ? nil : LoaderFile.bytes
     conversion.threads = threads ?? min(4, Machine.processors)
     let card = ModelCard(
       plan: plan, deployment: deployment, maskContentID: beside.contentID,
-      source: source.sourceDigest)
+      source: source.sourceDigest, hasLoader: !noLoader)
     conversion.card = Array(card.text.utf8)
     var report = try ConversionReport(conversion, part: shard, contexts: context)
     report.warnings = loaded.notes + plan.warnings + warnings(loaded.document, deployment)

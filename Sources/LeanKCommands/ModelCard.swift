@@ -9,7 +9,10 @@ import LeanKReport
 struct ModelCard {
   let text: String
 
-  init(plan: PruningPlan, deployment: DeploymentHints, maskContentID: String, source: String) {
+  init(
+    plan: PruningPlan, deployment: DeploymentHints, maskContentID: String, source: String,
+    hasLoader: Bool
+  ) {
     let statistics = MaskStatistics(of: plan.mask)
     let layout =
       switch plan.layout {
@@ -42,6 +45,17 @@ struct ModelCard {
       ("K cache", change(cache.keysDense, cache.keysPruned) + " a token"),
       ("dense checkpoint", "SHA-256 of its config.json and shard headers: `\(source)`"),
     ]
+    let opening =
+      hasLoader
+      ? """
+
+      To open it in transformers with the smaller cache (`\(LoaderFile.fileName)` is leank's loader):
+
+      ```
+      AutoModelForCausalLM.from_pretrained(FOLDER, trust_remote_code=True)
+      ```
+
+      """ : ""
     text = """
       # Pruned with leank \(leankVersion)
 
@@ -59,7 +73,7 @@ struct ModelCard {
       leank verify DENSE . --structure-only
       leank verify DENSE .
       ```
-
+      \(opening)
       """
   }
 }

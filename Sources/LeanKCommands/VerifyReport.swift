@@ -9,6 +9,8 @@ struct VerifyReport: Encodable {
     var passed = true
     var failures: [String] = []
     var comparedBytes = 0
+    /// Release of the loader beside the weights.
+    var loader = Nullable<String>(nil)
   }
 
   struct LayerReport: Encodable {
@@ -75,7 +77,7 @@ struct VerifyReport: Encodable {
     layout = proof.layout
     structure = Structure(
       passed: proof.passed, failures: proof.failures.map(\.description),
-      comparedBytes: proof.comparedBytes)
+      comparedBytes: proof.comparedBytes, loader: Nullable(proof.loader))
     passed = passed && proof.passed
   }
 

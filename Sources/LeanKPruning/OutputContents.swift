@@ -20,13 +20,15 @@ struct OutputContents {
     let source = conversion.source
     let plan = conversion.plan
     var generated = [(PrunedConfiguration.maskFileName, conversion.mask)]
+    if let loader = conversion.loader { generated.append((LoaderFile.fileName, loader)) }
     if let card = conversion.card { generated.append((Conversion.cardFileName, card)) }
     if let index = source.index {
       let bytes = index.rewritten(totalSize: plan.tensorBytes, totalParameters: plan.elements)
       generated.append((ShardIndex.fileName, bytes))
     }
-    let object = Array(conversion.configuration.json.utf8)
-    generated.append((ModelConfiguration.fileName, source.configuration.inserting(object)))
+    let configuration = source.configuration.inserting(
+      conversion.configuration.json.utf8, withLoader: conversion.loader != nil)
+    generated.append((ModelConfiguration.fileName, configuration))
     self.generated = generated
 
     let shards = Set(source.shards.map(\.name))

@@ -23,6 +23,7 @@ extension Conversion {
     part: ShardPart, observer: Observer = Observer()
   ) throws(PruningError) -> PartResult {
     try checkMode()
+    try checkLoader()
     let chosen = plan.shards(of: part)
     let parts = try lifting(
       try PartsDirectory(
@@ -73,6 +74,7 @@ extension Conversion {
   /// plan and these inputs.
   public func commit(observer: Observer = Observer()) throws(PruningError) -> Result {
     try checkMode()
+    try checkLoader()
     let parts: PartsDirectory
     do throws(FileError) {
       parts = try PartsDirectory(

@@ -27,6 +27,8 @@ public struct StructureProof: Sendable {
   public let layout: PruningLayout
   /// In the order of the dense checkpoint's files; empty when the proof holds.
   public let failures: [Failure]
+  /// The release of leank whose loader lies beside the weights, nil if none does.
+  public let loader: String?
   /// Bytes of tensor data that were compared.
   public let comparedBytes: Int
 
@@ -52,6 +54,9 @@ public struct StructureProof: Sendable {
     layout = claim.layout
     let plan = try PruningPlan(source: dense, mask: mask, layout: claim.layout)
     var failures = Self.checkConfiguration(dense, pruned, claim, maskContentID)
+    let found = try LoaderFile.check(of: pruned, dense: dense)
+    loader = found.release
+    failures += found.failures.map { Failure(tensor: nil, detail: $0) }
     var planned: Set<String> = []
     var comparison = TensorComparison(model: plan.model.description)
     let total = plan.shards.reduce(0) { $0 + $1.header.dataLength }
@@ -102,7 +107,7 @@ public struct StructureProof: Sendable {
       fail("config.json names the source \(claim.sourceDigest), the dense checkpoint is \(digest)")
     }
     if !pruned.configuration.isInsertion(into: dense.configuration) {
-      fail("config.json differs from the dense one in more than the object leank")
+      fail("config.json differs from the dense one in more than the object leank and its loader")
     }
     return failures
   }

@@ -72,7 +72,9 @@ def mask_file(masks: list[np.ndarray | None]) -> tuple[bytes, str]:
     return header + table + struct.pack("<II", zlib.crc32(table), 0) + body, content_id.hex()
 
 
-def made(name: str, folder: Path, mode: str = "static", masks: list[np.ndarray | None] | None = None, **said: object) -> Path:
+def made(
+    name: str, folder: Path, mode: str = "static", masks: list[np.ndarray | None] | None = None, **said: object
+) -> Path:
     """The reference model `name` in layout `cache`, by default with its own mask and the window of the references."""
     source = REFERENCE / name
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,3 +1,5 @@
+"""Where the modules are, and how torch runs."""
+
 import os
 import sys
 import tempfile

@@ -5,8 +5,9 @@ from pathlib import Path
 import masked_attention
 import pytest
 import torch
-from checkpoints import CACHE, REFERENCE, called, made, mask_of, opened, reference_model, tolerance
 from safetensors.torch import load_file
+
+from checkpoints import CACHE, REFERENCE, called, made, mask_of, opened, reference_model, tolerance
 
 # Prompts of a conversation of 48 tokens; the first is shorter than sink + recent in the second plan.
 PLANS = {
@@ -126,14 +127,12 @@ def test_beams(mode: str, tmp_path: Path) -> None:
 
 def test_generate_continues_a_conversation(tmp_path: Path) -> None:
     folder = made("llama_gqa", tmp_path / "checkpoint", "windowed")
-    model, tokens = opened(folder), tokens_of("llama_gqa")[None]
-    cache, options = model.new_cache(), {"do_sample": False, "eos_token_id": -1}
-    first = model.generate(tokens[:, :15], **{CACHE: cache}, max_new_tokens=8, **options)
-    # The last generated token is not in the cache: with one more it is a prompt of two, without a prompt of one.
+    tokens, options = tokens_of("llama_gqa")[None], {"do_sample": False, "eos_token_id": -1}
+    model = opened(folder)
+    # The last generated token is not in the cache: with one more it is a prompt of two, alone it is a prompt of one.
     for added in (tokens[:, 15:16], tokens[:, :0]):
-        model = opened(folder)
         cache = model.new_cache()
-        model.generate(tokens[:, :15], **{CACHE: cache}, max_new_tokens=8, **options)
+        first = model.generate(tokens[:, :15], **{CACHE: cache}, max_new_tokens=8, **options)
         prompt = torch.cat([first, added], 1)
         found = model.generate(prompt, **{CACHE: cache}, max_new_tokens=6, **options)
         rule = masked_attention.Rule(mask_of("llama_gqa"), (4, 8, 4), [(0, 15), (22, prompt.shape[1])])
@@ -163,7 +162,7 @@ def test_crop_is_refused_where_channels_are_gone(tmp_path: Path) -> None:
     cache = model.new_cache()
     called(model, tokens[:, :27], [20, *range(21, 28)], cache)
     held = cache.nbytes()
-    with pytest.raises(ValueError, match="crop to 21 tokens: .* whole; start the cache anew"):
+    with pytest.raises(ValueError, match=r"crop to 21 tokens: .* whole; start the cache anew"):
         cache.crop(-6)
     assert (cache.get_seq_length(), cache.nbytes()) == (27, held)
     cache.crop(27)

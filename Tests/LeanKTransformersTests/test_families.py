@@ -4,12 +4,12 @@ from pathlib import Path
 
 import masked_attention
 import pytest
-import torch
-from checkpoints import FAMILIES, IS_4, PROMPT, REFERENCE, decoded, made, mask_of, opened, reference_model, tolerance
 from safetensors.torch import load_file
 
-# RoPE is stretched as their text grows: transformers, whose references are of the whole text at once, rotates again and keeps
-# the keys that it has cached. These are compared with whole keys that were cached in the same steps.
+from checkpoints import FAMILIES, IS_4, PROMPT, REFERENCE, decoded, made, mask_of, opened, reference_model, tolerance
+
+# RoPE is stretched as their text grows: transformers rotates new keys otherwise and keeps those that it has cached,
+# while the references are of the whole text at once. They are compared with whole keys cached in the same steps.
 STRETCHED = ("llama_dynamic", "phi3_longrope_long")
 
 

@@ -10,10 +10,23 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from checkpoints import (
-    CACHE, IS_4, PROMPT, REFERENCE, called, decoded, loader, made, mask_of, opened, reference_model, tolerance, write_leank,
-)  # fmt: skip
 from safetensors.torch import load_file
+
+from checkpoints import (
+    CACHE,
+    IS_4,
+    PROMPT,
+    REFERENCE,
+    called,
+    decoded,
+    loader,
+    made,
+    mask_of,
+    opened,
+    reference_model,
+    tolerance,
+    write_leank,
+)  # fmt: skip
 
 NAME = "llama_gqa"
 
@@ -89,8 +102,9 @@ def test_half_precision(name: str, mode: str, dtype: torch.dtype, tmp_path: Path
     folder = made(name, tmp_path / "checkpoint", mode)
     tokens, errors, held = tokens_of(name), [], []
     for remote in (True, False):
-        logits = [decoded(opened(folder, dtype=kind, trust_remote_code=remote), tokens, PROMPT) for kind in (dtype, torch.float32)]
-        errors.append((logits[0].float() - logits[1]).abs().mean().item())
+        half, full = (opened(folder, dtype=kind, trust_remote_code=remote) for kind in (dtype, torch.float32))
+        difference = decoded(half, tokens, PROMPT).float() - decoded(full, tokens, PROMPT)
+        errors.append(difference.abs().mean().item())
     for kind in (dtype, torch.float32):
         cache = opened(folder, dtype=kind).new_cache()
         called(opened(folder, dtype=kind), tokens[None, :30], [30], cache)
@@ -116,7 +130,8 @@ def test_layers_without_a_mask(mode: str, tmp_path: Path) -> None:
     masks = mask_of(NAME)
     folder = made(NAME, tmp_path / "checkpoint", mode, masks=[masks[0], None, masks[2]])
     model, tokens = opened(folder), tokens_of()
-    assert [type(layer).__name__ for layer in model.new_cache().layers] == ["PrunedLayer", "DynamicLayer", "PrunedLayer"]
+    kinds = [type(layer).__name__ for layer in model.new_cache().layers]
+    assert kinds == ["PrunedLayer", "DynamicLayer", "PrunedLayer"]
     rule = masked_attention.Rule([masks[0], np.ones_like(masks[1]), masks[2]], (4, 8, 4), [(0, PROMPT)])
     rule.window = rule.window if mode == "windowed" else None
     expected = masked_attention.run(reference_model(folder), rule, tokens[None])[0]

@@ -13,8 +13,8 @@ from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from .errors import LeankError
 from .layer import PrunedLayer
 
-# Name of the attention function in transformers' registry. Each checkpoint brings its own copy of the loader, perhaps of
-# another version, and each copy has a name of its own.
+# Name of the attention function in transformers' registry. Each checkpoint brings its own copy of the loader, perhaps
+# of another version, and each copy has a name of its own.
 ATTENTION = f"leank_{zlib.crc32(__name__.encode()):08x}"
 # Scores that are held at once; more queries than that are taken in turns.
 SCORES = 1 << 26
@@ -35,9 +35,9 @@ def leank_attention(
 ) -> tuple[Tensor, None]:
     """Attention of `query` [batch, query_heads, tokens, head_dim]; returns [batch, tokens, query_heads, head_dim].
 
-    Keys and values are tensors where a text attends to itself alone: a first prompt, or a model without cache. Otherwise
-    the layer of the cache stands in for both. `softcap` and the sink logits `s_aux` [query_heads] act on the scores as
-    they do in the dense model.
+    Keys and values are tensors where a text attends to itself alone: a first prompt, or a model without cache.
+    Otherwise the layer of the cache stands in for both. `softcap` and the sink logits `s_aux` [query_heads] act on the
+    scores as they do in the dense model.
     """
     if position_bias is not None:
         raise LeankError("attention with a position bias cannot be run through a mask")
@@ -66,8 +66,11 @@ class Scores:
         self.softcap, self.sink_logits, self.dropout = softcap, sink_logits, dropout
 
     def weights(self, scores: Tensor, allowed: Tensor | None, heads: Tensor | None = None) -> Tensor:
-        """The softmax of `scores` [batch, kv_heads, group, queries, tokens]; `allowed` [batch or 1, 1, queries, tokens] is
-        bool, or numbers to add. `heads` are the indices of the KV heads, where they are not all."""
+        """The softmax of `scores` [batch, kv_heads, group, queries, tokens].
+
+        `allowed` [batch or 1, 1, queries, tokens] is bool, or numbers to add; `heads` are the indices of the KV heads,
+        where they are not all.
+        """
         result = scores.float()
         if self.softcap is not None:
             result = torch.tanh(result / self.softcap) * self.softcap

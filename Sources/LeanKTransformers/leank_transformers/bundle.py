@@ -1,7 +1,7 @@
 """Writes the package as the one self-contained file that `leank convert` puts into a checkpoint.
 
-    python -m leank_transformers.bundle                 prints modeling_leank.py
-    python -m leank_transformers.bundle --swift FILE    writes it into the Swift source that carries it
+python -m leank_transformers.bundle                 prints modeling_leank.py
+python -m leank_transformers.bundle --swift FILE    writes it into the Swift source that carries it
 """
 
 import ast
@@ -16,9 +16,13 @@ MODULES = (
 
 HEADER = '''\
 # Copyright of the authors of leank. Licensed under the Apache License, Version 2.0.
-"""Opens this checkpoint in transformers with leank's smaller K/V cache: AutoModelForCausalLM.from_pretrained(FOLDER,
-trust_remote_code=True). Written by `leank convert`; `leank verify` knows the file by its digest. It is leank's Python package
-leank_transformers in one file."""
+"""Opens this checkpoint in transformers with leank's smaller K/V cache:
+
+    AutoModelForCausalLM.from_pretrained(FOLDER, trust_remote_code=True)
+
+Written by `leank convert`; `leank verify` knows the file by its digest. It is leank's Python package
+leank_transformers in one file.
+"""
 
 '''
 
@@ -83,6 +87,8 @@ def _merged(lines: object) -> list[str]:
 
 
 def main() -> None:
+    """Prints the file, or writes the Swift source that carries it and prints the file's SHA-256."""
+    """Prints the file, or writes the Swift source that carries it and prints the file's SHA-256."""
     text = bundle()
     if sys.argv[1:2] == ["--swift"]:
         Path(sys.argv[2]).write_text(swift(text), encoding="utf-8")

@@ -11,8 +11,8 @@ from .layer import PrunedLayer
 class PrunedCache(Cache):
     """A cache whose layers keep |M| channels of a key, and of near keys all; passed on like any cache of transformers.
 
-    A call of the model with one token decodes it, one with several tokens is a prompt. `generate` says by itself where a
-    prompt begins; who calls the model by hand with a later prompt of one token calls `begin_prompt` first.
+    A call of the model with one token decodes it, one with several tokens is a prompt. `generate` says by itself where
+    a prompt begins; who calls the model by hand with a later prompt of one token calls `begin_prompt` first.
     """
 
     def __init__(self, layers: list[Any]) -> None:

@@ -33,9 +33,9 @@ class Turn:
 class PrunedLayer(CacheLayerMixin):
     """Keys and values of one layer: sinks and recent tokens whole, the others through M.
 
-    A *slot* numbers the tokens of all rows of the batch alike, padding included; a row's *position* counts from its first
-    real token. Recent tokens are the slots behind `boundary`, the same in every row; sinks differ from row to row.
-    Static mode has neither sinks nor recent tokens, and an empty head keeps its values there.
+    A *slot* numbers the tokens of all rows of the batch alike, padding included; a row's *position* counts from its
+    first real token. Recent tokens are the slots behind `boundary`, the same in every row; sinks differ from row to
+    row. Static mode has neither sinks nor recent tokens, and an empty head keeps its values there.
     """
 
     is_compileable = False
@@ -234,15 +234,15 @@ class PrunedLayer(CacheLayerMixin):
             self.trimmed = True
 
     def visibility(self, attention_mask: Tensor | None, start: int, stop: int) -> Tensor | None:
-        """Which sinks, recent and middle tokens the new queries `start ..< stop` see, in this order of the tokens.
+        """Which sinks, recent and middle tokens the new queries from `start` up to `stop` see, in this order.
 
-        `attention_mask` is transformers' own, bool [batch, 1, queries, slots]; None where it hides nothing. Returns bool
-        [batch or 1, 1, queries, tokens], or None if all see all.
+        `attention_mask` is transformers' own, bool [batch, 1, queries, slots]; None where it hides nothing. Returns
+        bool [batch or 1, 1, queries, tokens], or None if all see all.
         """
         if attention_mask is None and self.padding is None and self.length - self._first_query == 1:
             return None
         if attention_mask is not None and attention_mask.dtype != torch.bool:
-            raise LeankError("a mask of numbers cannot be applied to a pruned cache; pass attention_mask [batch, tokens]")
+            raise LeankError("a mask of numbers cannot hide pruned keys; pass attention_mask [batch, tokens]")
         slots, counted = self._slots()
         query = torch.arange(self._first_query + start, self._first_query + stop, device=self.device)[:, None]
         seen = counted[:, None] & (slots[:, None] <= query)
@@ -250,7 +250,9 @@ class PrunedLayer(CacheLayerMixin):
             seen = seen & (slots[:, None] > query - self.sliding_window)
         if attention_mask is not None:
             # In a layer with a sliding window transformers' mask begins at the window's first slot.
-            index = slots if self.sliding_window is None else slots - max(0, self._first_query - self.sliding_window + 1)
+            index = (
+                slots if self.sliding_window is None else slots - max(0, self._first_query - self.sliding_window + 1)
+            )
             seen = seen & (index >= 0)[:, None]
             mask = attention_mask[:, 0, start:stop]
             index = index.clamp(0, mask.shape[-1] - 1).expand(mask.shape[0], -1)
@@ -291,7 +293,7 @@ class PrunedLayer(CacheLayerMixin):
         return self.length
 
     def get_mask_sizes(self, query_length: Any) -> tuple[int, int]:
-        """Slots that new queries may see and the first of them; transformers 4 passes positions in place of their number."""
+        """Slots that new queries may see, and the first of them; transformers 4 passes the queries' positions."""
         new = query_length.shape[0] if isinstance(query_length, Tensor) else int(query_length)
         if self.sliding_window is None:
             return self.length + new, 0
@@ -316,8 +318,8 @@ class PrunedLayer(CacheLayerMixin):
         target = length - 1 - self.window.recent - decoded % self.window.accumulate
         if max(target + 1, self.middle_start) <= self.boundary:
             raise LeankError(
-                f"crop to {length} tokens: tokens up to {self.boundary} are stored without the channels outside the mask, "
-                f"and those from {max(target + 1, self.middle_start)} on would have to be whole; start the cache anew"
+                f"crop to {length} tokens: those up to {self.boundary} have lost the channels outside the mask, and "
+                f"from {max(target + 1, self.middle_start)} on they would have to be whole; start the cache anew"
             )
 
     def crop_to(self, length: int) -> None:

@@ -1,5 +1,7 @@
-"""Reads the mask of a `.leank` file, after Spec/v1/format.md: the checks of header, table and all stored bytes, then of the
-content of GEOM and one MASK (a partial reader in that text's words)."""
+"""Reads the mask of a `.leank` file, after Spec/v1/format.md.
+
+A partial reader in that text's words: it checks header, table and all stored bytes, then the content of GEOM and MASK.
+"""
 
 import hashlib
 import struct
@@ -189,7 +191,7 @@ def _decompress(frame: bytes, raw_length: int, need: Need) -> bytes:
         try:
             import zstandard
         except ImportError:
-            raise LeankError("reading a mask needs Python 3.14 or the package zstandard: pip install zstandard") from None
+            raise LeankError("a mask needs Python 3.14 or the package zstandard: pip install zstandard") from None
         decompress, failure = zstandard.ZstdDecompressor().decompress, zstandard.ZstdError
     try:
         raw = decompress(frame)

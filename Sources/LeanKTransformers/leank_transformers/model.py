@@ -75,7 +75,7 @@ class PrunedModel:
 
     def _tell_padding(self, cache: PrunedCache, attention_mask: Tensor | None, tokens: int) -> None:
         """Windowed mode counts a row's sinks from its first real token, so it has to know where that is."""
-        if not isinstance(attention_mask, Tensor) or tokens == 1 and cache.get_seq_length() > 0:
+        if not isinstance(attention_mask, Tensor) or (tokens == 1 and cache.get_seq_length() > 0):
             return
         if attention_mask.dim() != 2:
             raise LeankError("windowed mode needs an attention_mask [batch, tokens]; leave it out or pass that")
@@ -100,7 +100,9 @@ class PrunedModel:
                 f"cache_implementation {generation_config.cache_implementation!r} cannot hold pruned keys; leave it out"
             )
         if getattr(generation_config, "prefill_chunk_size", None) is not None:
-            raise LeankError("a prompt in chunks would lose channels before it is complete; leave prefill_chunk_size out")
+            raise LeankError(
+                "a prompt in chunks would lose channels before it is complete; leave prefill_chunk_size out"
+            )
         mode = getattr(args[0] if args else kwargs.get("generation_mode"), "value", "")
         if self.leank.window is not None and mode in ("assisted_generation", "contrastive_search"):
             raise LeankError(f"{mode} takes tokens back, which windowed mode cannot; leave the assistant out")
@@ -167,7 +169,7 @@ def pruned_class(base: type[Any]) -> type[Any]:
 
 
 def open_pruned(mapping: Any, place: str, *args: Any, config: Any = None, **kwargs: Any) -> Any:
-    """Opens the checkpoint at `place`, a folder or the name of a repository, with the class that `mapping` has for it."""
+    """Opens the checkpoint at `place`, a folder or the name of a repository, with the class that `mapping` has."""
     where = {key: kwargs[key] for key in PLACE if key in kwargs}
     if config is None:
         config = AutoConfig.from_pretrained(place, **where)

@@ -20,10 +20,12 @@ PROJECTION = re.compile(
 TOWERS = ("visual", "vision_tower", "vision_model", "audio_tower")
 
 
-def dense_state(find: Callable[[str], str | None], geometry: list[LayerGeometry], masks: list[Any]) -> dict[str, Tensor]:
+def dense_state(
+    find: Callable[[str], str | None], geometry: list[LayerGeometry], masks: list[Any]
+) -> dict[str, Tensor]:
     """All tensors of a checkpoint by name, those of K and Q in dense shape with zeros for the rows that are not there.
 
-    `find` gives the path of a file of the checkpoint, None where there is none. Other tensors stay mapped from their files.
+    `find` gives the path of a file of the checkpoint, None where there is none. Other tensors stay mapped from files.
     """
     index = find("model.safetensors.index.json")
     if index is None:

@@ -30,10 +30,14 @@ class Settings:
         """Of a configuration; `find` gives the path of a file of the checkpoint."""
         said = getattr(config, "leank", None)
         if not isinstance(said, dict):
-            raise LeankError("config.json: there is no object leank; open the checkpoint with transformers' own classes")
+            raise LeankError(
+                "config.json: there is no object leank; open the checkpoint with transformers' own classes"
+            )
         version, layout = str(said.get("spec_version")), said.get("layout")
         if version.split(".")[0] != "1":
-            raise LeankError(f"config.json: leank.spec_version: {version} is not known; a newer modeling_leank.py is needed")
+            raise LeankError(
+                f"config.json: leank.spec_version: {version} is not known; a newer modeling_leank.py is needed"
+            )
         if layout not in LAYOUTS:
             raise LeankError(f"config.json: leank.layout: {layout!r} is not known; known are {', '.join(LAYOUTS)}")
         window = _window(said)
@@ -52,8 +56,10 @@ class Settings:
         return self.masks[layer] if layer < len(self.masks) else None
 
     def new_cache(self, config: Any, dense_shape: bool = False) -> PrunedCache:
-        """An empty cache for a model of `config`; layers without mask have transformers' own. `dense_shape` is for models
-        whose attention is not transformers' interface."""
+        """An empty cache for a model of `config`; layers without mask have transformers' own.
+
+        `dense_shape` is for models whose attention is not transformers' interface.
+        """
         layers: list[Any] = list(DynamicCache(config=config).layers)
         if len(layers) != len(self.masks):
             raise LeankError(f"the mask has {len(self.masks)} layers, the model {len(layers)}")
