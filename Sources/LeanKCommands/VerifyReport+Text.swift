@@ -22,9 +22,10 @@ extension VerifyReport {
         "structure",
         "layout \(layout?.rawValue ?? ""): every tensor is what the mask asks for "
           + "(\(Formatting.bytes(structure.comparedBytes)) compared)")
-    ] + [structure.loader.wrapped].compactMap(\.self).map {
-      Formatting.row("loader", "that of leank \($0)")
-    }
+    ]
+      + [structure.loader.wrapped].compactMap(\.self).map {
+        Formatting.row("loader", "that of leank \($0)")
+      }
   }
 
   private var decodeLines: [String] {
