@@ -46,6 +46,19 @@ def test_conversation(name: str, mode: str, plan: str, tmp_path: Path) -> None:
     assert (logits - expected).abs().max().item() <= tolerance(name)
 
 
+@pytest.mark.parametrize(
+    "path", sorted((REFERENCE.parent / "Conversations").glob("*.safetensors")), ids=lambda path: path.stem
+)
+def test_recorded_conversations(path: Path, tmp_path: Path) -> None:
+    arrays = load_file(path)
+    model, tokens = opened(made(path.stem, tmp_path / "checkpoint", "windowed")), arrays["input_ids"][None]
+    plans = [name.removesuffix(".turns") for name in arrays if name.endswith(".turns")]
+    assert len(plans) == 3
+    for plan in plans:
+        logits = talked(model, tokens, arrays[plan + ".turns"].tolist())
+        assert (logits[0] - arrays[plan + ".logits"]).abs().max().item() <= tolerance(path.stem)
+
+
 @pytest.mark.parametrize("accumulate", [1, 3, 16])
 @pytest.mark.parametrize(("sink", "recent"), [(0, 1), (3, 2), (30, 4)])
 def test_windows(sink: int, recent: int, accumulate: int, tmp_path: Path) -> None:
