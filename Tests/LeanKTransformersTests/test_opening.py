@@ -1,7 +1,6 @@
 """Opening a checkpoint: what is loaded, in which type, where, and what is refused by name."""
 
 import json
-import sys
 from pathlib import Path
 
 import leank_transformers
@@ -263,11 +262,3 @@ def test_another_class_of_model_is_refused(tmp_path: Path) -> None:
         transformers.AutoModelForImageTextToText.from_pretrained(
             made(NAME, tmp_path / "checkpoint"), trust_remote_code=True
         )
-
-
-def test_zstandard_is_asked_for_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    vector = next((REFERENCE.parent / "Vectors" / "v1" / "valid").glob("*zstd*.leank"))
-    monkeypatch.setitem(sys.modules, "compression", None)
-    monkeypatch.setitem(sys.modules, "zstandard", None)
-    with pytest.raises(ValueError, match="pip install zstandard"):
-        leank_transformers.read_mask(vector.read_bytes())

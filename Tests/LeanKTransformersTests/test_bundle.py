@@ -1,0 +1,42 @@
+"""The one file that convert writes: it is the package, and what is in the Swift sources."""
+
+import ast
+import hashlib
+import re
+import sys
+
+from leank_transformers import bundle
+
+from checkpoints import ROOT, loader
+
+PRUNING = ROOT / "Sources" / "LeanKPruning"
+
+
+def test_swift_carries_the_file() -> None:
+    assert (PRUNING / "LoaderFile+Text.swift").read_text() == bundle.swift(loader()), (
+        "run python -m leank_transformers.bundle --swift ../LeanKPruning/LoaderFile+Text.swift"
+    )
+
+
+def test_its_digest_is_the_last_released() -> None:
+    released = re.findall(r'\("[\d.]+", "([0-9a-f]{64})"\)', (PRUNING / "LoaderFile+Released.swift").read_text())
+    assert released[-1] == hashlib.sha256(loader().encode()).hexdigest()
+
+
+def test_it_imports_nothing_beside_its_dependencies() -> None:
+    allowed = {"torch", "transformers", "safetensors", "zstandard", "compression"} | set(sys.stdlib_module_names)
+    imported = set()
+    for node in ast.walk(ast.parse(loader())):
+        if isinstance(node, ast.Import):
+            imported |= {name.name.split(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            imported.add(str(node.module).split(".")[0])
+    assert imported <= allowed
+
+
+def test_no_file_is_long() -> None:
+    folders = [ROOT / "Sources" / "LeanKTransformers", ROOT / "Tests" / "LeanKTransformersTests"]
+    lengths = {path.name: len(path.read_text().splitlines()) for folder in folders for path in folder.rglob("*.py")}
+    assert len(lengths) > 10
+    assert max(lengths.values()) <= 400
