@@ -24,6 +24,8 @@ struct BenchCommand: Subcommand {
   @Option(help: "The mask: a .leank file, or anything that import reads.")
   var mask: String
 
+  @OptionGroup var instanceOptions: InstanceOptions
+
   @Option(parsing: .upToNextOption, help: "Tokens in the cache.")
   var context: [Int] = [8192, 32768]
 
@@ -49,9 +51,11 @@ struct BenchCommand: Subcommand {
   }
 
   func run(on console: Console) throws -> CInt {
-    let input = try MaskInput.read(mask)
+    let input = try MaskInput.read(mask, instance: instanceOptions.chosen)
     input.notes.forEach { console.warn($0) }
-    let channelMask = input.document.mask
+    // layers without a K cache of heads have no attention to measure
+    let channelMask = try ChannelMask(
+      layers: input.document.mask.layers.filter(\.geometry.hasCache))
     var options = BenchmarkOptions(
       queryHeads: queryHeads, element: cache,
       window: input.document.deployment?.window ?? .standard,

@@ -40,6 +40,8 @@ struct ConvertCommand: Subcommand {
   @Option(help: "The mask: a .leank file, or .pth, .npy, .npz, .tsv, .safetensors, .json.")
   var mask: String
 
+  @OptionGroup var instanceOptions: InstanceOptions
+
   @Option(help: "Directory to make. It must not exist, unless --force is given.")
   var output: String
 
@@ -101,7 +103,7 @@ struct ConvertCommand: Subcommand {
 
   func run(on console: Console) throws -> CInt {
     let source = try CheckpointDirectory(path: model)
-    let loaded = try MaskInput.read(mask, for: source)
+    let loaded = try MaskInput.read(mask, for: source, instance: instanceOptions.chosen)
     let plan = try PruningPlan(source: source, mask: loaded.document.mask, layout: layout)
     let deployment = try deployment(for: loaded.document)
     let beside = try MaskBeside(loaded, plan: plan, deployment: deployment, source: source)

@@ -12,8 +12,12 @@ struct DiffCommand: Subcommand {
       Exit code 1 when geometry, kept channels, alignment, scores or deployment differ. Provenance
       is shown, but makes no difference.
 
+      Of files with several masks, --instance chooses: given once for both, given twice for the first
+      and the second.
+
       EXAMPLE
         leank diff stage1.leank stage2.leank
+        leank diff ratios.leank ratios.leank --instance 0 --instance 2
       """)
 
   @Argument(help: "A mask, or the directory of a pruned checkpoint.")
@@ -22,12 +26,22 @@ struct DiffCommand: Subcommand {
   @Argument(help: "Another one.")
   var second: String
 
+  @Option(help: "Which mask of a file that holds several (default: 0, the main one).")
+  var instance: [Int] = []
+
   @Flag(help: "Print every number as JSON.")
   var json = false
 
+  func validate() throws {
+    guard instance.count <= 2, instance.allSatisfy({ $0 >= 0 }) else {
+      throw ValidationError("--instance is a number of at least 0, given at most twice")
+    }
+  }
+
   func run(on console: Console) throws -> CInt {
     let comparison = MaskComparison(
-      try document(first, on: console), try document(second, on: console))
+      try document(first, instance.first ?? 0, on: console),
+      try document(second, instance.last ?? 0, on: console))
     if json {
       try console.print(json: DiffReport(comparison))
     } else {
@@ -37,8 +51,10 @@ struct DiffCommand: Subcommand {
     return comparison.isEqual ? LeankExit.success : LeankExit.difference
   }
 
-  private func document(_ path: String, on console: Console) throws -> MaskDocument {
-    guard case .mask(let mask) = try InspectSource(path: path) else {
+  private func document(
+    _ path: String, _ instance: Int, on console: Console
+  ) throws -> MaskDocument {
+    guard case .mask(let mask) = try InspectSource(path: path, instance: instance) else {
       throw CommandError(.malformed, "\(escaped(path, limit: 4096)): a checkpoint without a mask")
     }
     mask.notes.forEach { console.warn($0) }

@@ -29,6 +29,8 @@ struct ExportCommand: Subcommand {
     help: "mask, scores or both (default: mask; both where the format and the file have both).")
   var what: MaskExporter.Part?
 
+  @OptionGroup var instanceOptions: InstanceOptions
+
   @Flag(help: "Replace an existing output file.")
   var force = false
 
@@ -38,7 +40,7 @@ struct ExportCommand: Subcommand {
         "--output \(escaped(output, limit: 4096)): expected .safetensors, .npy, .npz, .pth, .tsv or .json"
       )
     }
-    let document = try MaskInput.read(source).document
+    let document = try MaskInput.read(source, instance: instanceOptions.chosen).document
     let part = what ?? (format.holdsBoth && document.scores != nil ? .both : .mask)
     let bytes = try MaskExporter.bytes(of: document, part, as: format)
     try writeFileAtomically(bytes.span, to: output, replacing: force)

@@ -38,42 +38,65 @@ struct ImportCommand: Subcommand {
 
   @OptionGroup var modeOptions: ModeOptions
 
+  @Option(help: "Of a .leank file with several masks take this one alone (default: all of them).")
+  var instance: Int?
+
   @Flag(help: "Record neither model, source nor writer.")
   var noProvenance = false
 
   @Flag(help: "Replace an existing output file.")
   var force = false
 
+  func validate() throws {
+    guard (instance ?? 0) >= 0 else {
+      throw ValidationError("--instance is a number of at least 0")
+    }
+  }
+
   func run(on console: Console) throws -> CInt {
     let checkpoint = try model.map { try CheckpointDirectory(path: $0) }
-    let input = try MaskInput.read(source, for: checkpoint)
-    var document = input.document
-    var notes = input.notes
-    if let align { document.alignment = try recorded(align) }
-    if let scores {
-      let found = try MaskInput.scores(scores, geometry: document.mask.layers.map(\.geometry))
-      document = try MaskDocument(
-        mask: document.mask, alignment: document.alignment, scores: found.values,
-        deployment: document.deployment, provenance: document.provenance)
-      notes += found.notes
+    let input = try MaskInput.read(source, for: checkpoint, instance: instance ?? 0)
+    let geometry = input.document.mask.layers.map(\.geometry)
+    let found = try scores.map { try MaskInput.scores($0, geometry: geometry) }
+    (input.notes + (found?.notes ?? [])).forEach { console.warn($0) }
+    let documents = try (instance == nil ? input.documents : [input.document]).map {
+      try changed($0, scores: found?.values, of: input, model: checkpoint)
     }
+    let encoded =
+      if let instance {
+        try LeankFile.encode(documents[0], replacing: input.file, instance: instance)
+      } else {
+        try LeankFile.encode(instances: documents, replacing: input.file)
+      }
+    try writeFileAtomically(encoded.bytes.span, to: output, replacing: force)
+    let statistics = MaskStatistics(of: documents[0].mask)
+    try console.print(
+      "wrote \(escaped(output, limit: 4096)), \(Formatting.count(encoded.bytes.count)) bytes: "
+        + (documents.count > 1 ? "\(documents.count) masks of " : "")
+        + "\(counted(statistics.layers, "layer")), \(counted(statistics.heads, "KV head")), "
+        + "\(Formatting.percent(statistics.prunedRatio)) of the channels pruned"
+        + (documents.count > 1 ? " in the first" : ""))
+    return LeankExit.success
+  }
+
+  /// A mask of the input with what the command line says about it.
+  private func changed(
+    _ document: MaskDocument, scores: ImportanceScores?, of input: MaskInput,
+    model: CheckpointDirectory?
+  ) throws -> MaskDocument {
+    var document = try MaskDocument(
+      mask: document.mask, alignment: try align.map(recorded) ?? document.alignment,
+      scores: scores ?? document.scores, deployment: document.deployment,
+      provenance: document.provenance)
     if modeOptions.isGiven {
       document.deployment = try modeOptions.resolve(hints: document.deployment)
     }
     if noProvenance {
       document.provenance = Provenance()
     } else {
-      document.provenance.record(source: source, bytes: input.bytes, model: checkpoint)
+      document.provenance.record(source: source, bytes: input.bytes, model: model)
     }
-    notes.forEach { console.warn($0) }
-    let encoded = try LeankFile.encode(document, replacing: input.file)
-    try writeFileAtomically(encoded.bytes.span, to: output, replacing: force)
-    let statistics = MaskStatistics(of: document.mask)
-    try console.print(
-      "wrote \(escaped(output, limit: 4096)), \(Formatting.count(encoded.bytes.count)) bytes: "
-        + "\(counted(statistics.layers, "layer")), \(counted(statistics.heads, "KV head")), "
-        + "\(Formatting.percent(statistics.prunedRatio)) of the channels pruned")
-    return LeankExit.success
+    return document
   }
 
   private func recorded(_ unit: Int) throws -> Alignment {

@@ -17,10 +17,13 @@ struct InspectCommand: Subcommand {
         leank inspect mask.leank
         leank inspect mask.leank --model Llama-3.1-8B --report report.html --context 131072
         leank inspect mask.leank --layer 3 --head 5
+        leank inspect ratios.leank --instance 2
       """)
 
   @Argument(help: "A mask, or the directory of a checkpoint.")
   var path: String
+
+  @OptionGroup var instanceOptions: InstanceOptions
 
   @Option(help: "Checkpoint the mask is for: gives geometry, dtype and weight sizes.")
   var model: String?
@@ -52,12 +55,12 @@ struct InspectCommand: Subcommand {
   }
 
   func run(on console: Console) throws -> CInt {
-    switch try InspectSource(path: path, model: model) {
+    switch try InspectSource(path: path, model: model, instance: instanceOptions.chosen) {
     case .checkpoint(let checkpoint):
-      guard layer == nil, heatmap == nil, report == nil else {
+      guard layer == nil, heatmap == nil, report == nil, instanceOptions.instance == nil else {
         throw UsageError(
-          "\(escaped(path, limit: 4096)) is a checkpoint without a mask: --layer, --heatmap and --report "
-            + "need one")
+          "\(escaped(path, limit: 4096)) is a checkpoint without a mask: --layer, --heatmap, --report and "
+            + "--instance need one")
       }
       let report = try CheckpointReport(checkpoint, contexts: context)
       if json { try console.print(json: report) } else { try console.print(report.text) }
@@ -92,9 +95,10 @@ struct InspectCommand: Subcommand {
         try console.print(part.lines.joined(separator: "\n"))
       }
     } else if json {
-      try console.print(json: InspectReport(subject, file: mask.file, layout: mask.layout))
+      try console.print(json: InspectReport(subject, of: mask))
     } else {
-      let lines = SummaryText(subject, usesColor: console.usesColor).lines
+      var lines = SummaryText(subject, usesColor: console.usesColor).lines
+      if let file = mask.file { lines += InstanceReport.lines(of: file, shown: mask.instance) }
       try console.print(lines.joined(separator: "\n"))
     }
   }

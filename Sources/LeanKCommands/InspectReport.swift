@@ -10,6 +10,13 @@ struct InspectReport: Encodable {
     var rule: String
     var targetRatio: Nullable<Double>
     var met: Bool
+
+    init(_ alignment: Alignment, of mask: ChannelMask) {
+      unit = alignment.unit
+      rule = alignment.rule.rawValue
+      targetRatio = Nullable(alignment.targetRatio)
+      met = alignment.isMet(by: mask)
+    }
   }
 
   struct DeploymentReport: Encodable {
@@ -17,15 +24,37 @@ struct InspectReport: Encodable {
     var sink: Nullable<Int>
     var recent: Nullable<Int>
     var accumulate: Nullable<Int>
+    var prefill: Nullable<String>
+    var emptyHeads: Nullable<String>
+
+    init(_ hints: DeploymentHints) {
+      mode = hints.mode.rawValue
+      sink = Nullable(hints.window?.sink)
+      recent = Nullable(hints.window?.recent)
+      accumulate = Nullable(hints.window?.accumulate)
+      prefill = Nullable(hints.window?.prefill.rawValue)
+      emptyHeads = Nullable(hints.window?.emptyHeads.rawValue)
+    }
   }
 
   struct SectionReport: Encodable {
     var tag: String
+    var instance: Int
     var known: Bool
     var critical: Bool
     var codec: String
     var storedBytes: Int
     var rawBytes: Int
+
+    init(_ section: SectionSummary) {
+      tag = section.tag
+      instance = section.instance
+      known = section.isKnown
+      critical = section.isCritical
+      codec = "\(section.codec)"
+      storedBytes = section.storedLength
+      rawBytes = section.rawLength
+    }
   }
 
   var model: Nullable<String>
@@ -33,6 +62,7 @@ struct InspectReport: Encodable {
   var kvHeads: [Int]
   var queryHeads: [Nullable<Int>]
   var headDim: [Int]
+  var valueDim: [Nullable<Int>]
   var rotaryWidth: [Nullable<Int>]
   var pairing: [Nullable<String>]
   var channels: Int
@@ -59,8 +89,11 @@ struct InspectReport: Encodable {
   var fileBytes: Nullable<Int>
   var contentId: Nullable<String>
   var sections: [SectionReport]
+  /// The mask that the other keys are about, and all masks of the file.
+  var instance: Int
+  var instances: [InstanceReport]
 
-  init(_ subject: ReportSubject, file: LeankFile?, layout: PruningLayout?) {
+  init(_ subject: ReportSubject, of source: InspectedMask) {
     let document = subject.document
     let statistics = subject.profile.statistics
     let geometries = document.mask.layers.map(\.geometry)
@@ -69,6 +102,7 @@ struct InspectReport: Encodable {
     kvHeads = geometries.map(\.kvHeads)
     queryHeads = geometries.map { Nullable($0.attention?.queryHeads) }
     headDim = geometries.map(\.headDim)
+    valueDim = geometries.map { Nullable($0.attention == nil ? nil : $0.valueDim) }
     rotaryWidth = geometries.map { Nullable($0.attention?.rotary.width) }
     pairing = geometries.map { Nullable($0.attention?.rotary.pairing.rawValue) }
     channels = statistics.channels
@@ -86,30 +120,19 @@ struct InspectReport: Encodable {
     profile = ProfileReport(subject.profile)
     cache = CacheReport(subject)
     alignment = Nullable(
-      document.alignment.map {
-        AlignmentReport(
-          unit: $0.unit, rule: $0.rule.rawValue, targetRatio: Nullable($0.targetRatio),
-          met: $0.isMet(by: document.mask))
-      })
+      document.alignment.map { AlignmentReport($0, of: document.mask) })
     scores = Nullable(document.scores.map { ScoresReport($0, subject.scores) })
-    deployment = Nullable(
-      document.deployment.map {
-        DeploymentReport(
-          mode: $0.mode.rawValue, sink: Nullable($0.window?.sink),
-          recent: Nullable($0.window?.recent), accumulate: Nullable($0.window?.accumulate))
-      })
-    self.layout = Nullable(layout?.rawValue)
+    deployment = Nullable(document.deployment.map(DeploymentReport.init))
+    layout = Nullable(source.layout?.rawValue)
     weightBytes = Nullable(subject.facts.weightBytes)
     rowsWeightBytes = Nullable(subject.facts.rowsWeightBytes)
     advice = Advice.on(subject).map(AdviceReport.init)
     provenance = document.provenance.entries
     fileBytes = Nullable(subject.fileBytes)
     contentId = Nullable(subject.contentID)
-    sections = (file?.sections ?? []).map {
-      SectionReport(
-        tag: $0.tag, known: $0.isKnown, critical: $0.isCritical, codec: "\($0.codec)",
-        storedBytes: $0.storedLength, rawBytes: $0.rawLength)
-    }
+    sections = (source.file?.sections ?? []).map(SectionReport.init)
+    instance = source.instance
+    instances = source.file.map(InstanceReport.all) ?? []
   }
 }
 

@@ -12,8 +12,8 @@ enum InspectSource {
   case mask(InspectedMask)
   case checkpoint(CheckpointDirectory)
 
-  /// Opens `path`; `model` is a checkpoint to take geometry and facts from.
-  init(path: String, model: String? = nil) throws {
+  /// Opens mask `instance` of `path`; `model` is a checkpoint to take geometry and facts from.
+  init(path: String, model: String? = nil, instance: Int = 0) throws {
     guard path == "-" || !Self.isDirectory(path) else {
       let checkpoint = try CheckpointDirectory(path: path)
       guard let claim = checkpoint.pruned else {
@@ -23,7 +23,9 @@ enum InspectSource {
       let file = try PositionalFile(name: claim.maskFile, in: checkpoint.directory)
       let bytes = try file.contents(limit: FormatLimits.default.fileBytes)
       let leank = try LeankFile(bytes, path: file.path)
-      var mask = InspectedMask(document: leank.document, file: leank, notes: [])
+      try MaskInput.check(instance, of: leank.instances.count, in: file.path)
+      var mask = InspectedMask(
+        document: leank.instances[instance], instance: instance, file: leank, notes: [])
       mask.document.deployment = claim.deployment
       mask.layout = claim.layout
       mask.facts = CheckpointFacts(of: checkpoint)
@@ -38,8 +40,9 @@ enum InspectSource {
     let checkpoint = try model.map { model throws(CheckpointError) in
       try CheckpointDirectory(path: model)
     }
-    let input = try MaskInput.read(path, for: checkpoint)
-    var mask = InspectedMask(document: input.document, file: input.file, notes: input.notes)
+    let input = try MaskInput.read(path, for: checkpoint, instance: instance)
+    var mask = InspectedMask(
+      document: input.document, instance: instance, file: input.file, notes: input.notes)
     if let checkpoint {
       mask.facts = CheckpointFacts(of: checkpoint)
       mask.facts.modelName = checkpoint.modelName
@@ -62,6 +65,7 @@ enum InspectSource {
 /// A mask and what stood around it.
 struct InspectedMask {
   var document: MaskDocument
+  let instance: Int
   /// nil where the input was not a `.leank` file.
   let file: LeankFile?
   /// Layout of the pruned checkpoint it came from.
@@ -69,8 +73,9 @@ struct InspectedMask {
   var facts = CheckpointFacts()
   var notes: [String]
 
-  init(document: MaskDocument, file: LeankFile?, notes: [String]) {
+  init(document: MaskDocument, instance: Int, file: LeankFile?, notes: [String]) {
     self.document = document
+    self.instance = instance
     self.file = file
     self.notes = notes
   }

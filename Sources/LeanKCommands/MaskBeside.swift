@@ -9,9 +9,9 @@ struct MaskBeside {
   let bytes: [UInt8]
   let contentID: String
 
-  /// The mask as the layout needs it: with the checkpoint's geometry; for `zeroed`, whose weights
-  /// compute the closure, C with M's content id as its origin. A `.leank` file that is already so
-  /// is taken byte for byte.
+  /// The mask alone, as the layout needs it: with the checkpoint's geometry; for `zeroed`, whose
+  /// weights compute the closure, C with M's identity as its origin. A `.leank` file that is already
+  /// so is taken byte for byte.
   init(
     _ loaded: MaskInput, plan: PruningPlan, deployment: DeploymentHints,
     source: CheckpointDirectory
@@ -19,9 +19,12 @@ struct MaskBeside {
     var document = loaded.document
     document.mask = plan.mask
     if document.deployment == nil { document.deployment = deployment }
-    if let file = loaded.file, plan.layout != .zeroed, file.document == document {
-      bytes = loaded.bytes
-      contentID = file.contentID.hex
+    if let file = loaded.file, plan.layout != .zeroed,
+      file.instances[loaded.instance] == document
+    {
+      let isAlone = file.identities == [file.contentID]
+      bytes = isAlone ? loaded.bytes : try file.alone(instance: loaded.instance).bytes
+      contentID = file.identities[loaded.instance].hex
       return
     }
     if document.provenance[Provenance.configDigest] == nil {
@@ -33,8 +36,11 @@ struct MaskBeside {
       document.provenance[Provenance.derivedFrom] = original.file.contentID.hex
       document.mask = try plan.mask.closed
       document.deployment = .static
+      // the closure's counts are not those that the rule chose
+      if document.mask != plan.mask { document.alignment = try Alignment.found(in: document.mask) }
     }
-    let encoded = try LeankFile.encode(document)
+    let encoded = try LeankFile.encode(
+      document, replacing: loaded.file, instance: loaded.instance)
     bytes = encoded.bytes
     contentID = encoded.file.contentID.hex
   }

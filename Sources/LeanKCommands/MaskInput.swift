@@ -5,40 +5,69 @@ import LeanKInterchange
 import LeanKMask
 import LeanKModel
 
-/// A mask as a command was given it: a `.leank` file, or anything `import` reads.
+/// A mask as a command was given it: one of a `.leank` file, or anything `import` reads.
 struct MaskInput {
   static let fileLimit = 1 << 30
-  /// The first bytes of a `.leank` file, whatever its name.
-  private static let signature: [UInt8] = [0x89] + Array("LNK".utf8)
 
-  var document: MaskDocument
+  /// The masks of the input, all of the checkpoint's geometry where there is one.
+  var documents: [MaskDocument]
+  /// Which of them was asked for.
+  let instance: Int
   /// Where the input was a `.leank` file: what it holds.
   let file: LeankFile?
   let bytes: [UInt8]
   /// What the user should know about the reading, in sentences.
   let notes: [String]
 
-  /// Reads the mask at `path` (`-` for a `.leank` file on standard input).
+  /// The mask asked for.
+  var document: MaskDocument { documents[instance] }
+
+  /// The identity of the mask asked for, where the input was a `.leank` file.
+  var identity: ContentID? { file?.identities[instance] }
+
+  /// Reads mask `instance` at `path` (`-` for a `.leank` file on standard input).
   ///
-  /// With a checkpoint the mask adopts its geometry, or the reading fails where the two differ;
+  /// With a checkpoint the masks adopt its geometry, or the reading fails where the two differ;
   /// tables need one.
-  static func read(_ path: String, for checkpoint: CheckpointDirectory? = nil) throws -> MaskInput {
+  static func read(
+    _ path: String, for checkpoint: CheckpointDirectory? = nil, instance: Int = 0
+  ) throws -> MaskInput {
     let bytes = try readFile(path, limit: fileLimit)
     let description = try checkpoint?.geometryDescription
     var input: MaskInput
-    if let format = InterchangeFormat(path: path), !bytes.span.starts(with: signature) {
+    if let format = foreignFormat(of: bytes, path) {
+      try check(instance, of: 1, in: path)
       input = try imported(bytes, format, path, geometry: try description?.geometries)
     } else {
       let file = try LeankFile(bytes, path: path)
-      input = MaskInput(document: file.document, file: file, bytes: bytes, notes: [])
+      try check(instance, of: file.instances.count, in: path)
+      input = MaskInput(
+        documents: file.instances, instance: instance, file: file, bytes: bytes, notes: [])
     }
     guard let description else { return input }
     do throws(ModelError) {
-      input.document.mask = try description.adopt(input.document.mask)
+      for index in input.documents.indices {
+        input.documents[index].mask = try description.adopt(input.documents[index].mask)
+      }
     } catch {
       throw error.located(in: path)
     }
     return input
+  }
+
+  /// Format of a file that is no `.leank` file, by its name; one that begins as `.leank` files or
+  /// drafts of theirs do is one, whatever its name.
+  private static func foreignFormat(of bytes: [UInt8], _ path: String) -> InterchangeFormat? {
+    bytes.span.starts(with: Array("LNK".utf8), at: 1) ? nil : InterchangeFormat(path: path)
+  }
+
+  /// Fails with a usage error unless a file of `count` masks has mask `instance`.
+  static func check(_ instance: Int, of count: Int, in path: String) throws {
+    guard instance < count else {
+      throw UsageError(
+        "--instance \(instance): \(escaped(path, limit: 4096)) holds "
+          + (count == 1 ? "one mask, 0" : "\(count) masks, 0 to \(count - 1)"))
+    }
   }
 
   private static func imported(
@@ -48,7 +77,8 @@ struct MaskInput {
     guard let mask = found.mask else { throw InterchangeError(.wanted, "holds no mask", in: path) }
     let document = try MaskDocument(
       mask: mask, alignment: Alignment.found(in: mask), scores: found.scores)
-    return MaskInput(document: document, file: nil, bytes: bytes, notes: found.notes)
+    return MaskInput(
+      documents: [document], instance: 0, file: nil, bytes: bytes, notes: found.notes)
   }
 
   /// Scores as a command was given them.
@@ -60,18 +90,23 @@ struct MaskInput {
     let notes: [String]
   }
 
-  /// Scores from the file at `path` (`-` for a `.leank` file on standard input), for a mask or a
-  /// model of the given layers.
-  static func scores(_ path: String, geometry: [LayerGeometry]?) throws -> Scores {
+  /// Scores from the file at `path` (`-` for a `.leank` file on standard input), those of mask
+  /// `instance` where it is a `.leank` file, for a mask or a model of the given layers.
+  static func scores(
+    _ path: String, geometry: [LayerGeometry]?, instance: Int = 0
+  ) throws -> Scores {
     let bytes = try readFile(path, limit: fileLimit)
-    if let format = InterchangeFormat(path: path), !bytes.span.starts(with: signature) {
+    if let format = foreignFormat(of: bytes, path) {
+      try check(instance, of: 1, in: path)
       let found = try importing(bytes, format, path, .scores, geometry: geometry)
       guard let scores = found.scores else {
         throw InterchangeError(.wanted, "holds no scores", in: path)
       }
       return Scores(values: scores, layers: found.layers, bytes: bytes, notes: found.notes)
     }
-    let document = try LeankFile(bytes, path: path).document
+    let file = try LeankFile(bytes, path: path)
+    try check(instance, of: file.instances.count, in: path)
+    let document = file.instances[instance]
     guard let scores = document.scores else {
       throw CommandError(.unsupported, "\(escaped(path, limit: 4096)): the file has no scores")
     }

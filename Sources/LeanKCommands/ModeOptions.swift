@@ -2,8 +2,10 @@ public import ArgumentParser
 public import LeanKMask
 
 extension MaskMode: ExpressibleByArgument {}
+extension AttentionWindow.Prefill: ExpressibleByArgument {}
+extension AttentionWindow.EmptyHeads: ExpressibleByArgument {}
 
-/// `--mode`, `--sink`, `--recent` and `--accumulate`, wherever a command decides what a mask means.
+/// `--mode` and what belongs to it, wherever a command decides what a mask means.
 struct ModeOptions: ParsableArguments {
   @Option(
     help:
@@ -23,19 +25,35 @@ struct ModeOptions: ParsableArguments {
   )
   var accumulate: Int?
 
+  @Option(
+    help:
+      "Windowed: the prompt's own attention, dense or windowed (default: the mask's hint, else dense)."
+  )
+  var prefill: AttentionWindow.Prefill?
+
+  @Option(
+    help:
+      "Windowed: middle keys of heads that keep nothing are absent, or score zero (default: the mask's hint, else absent)."
+  )
+  var emptyHeads: AttentionWindow.EmptyHeads?
+
   /// Whether the command line says anything about the mode.
-  var isGiven: Bool { mode != nil || sink != nil || recent != nil || accumulate != nil }
+  var isGiven: Bool { mode != nil || asksForWindow }
+
+  private var asksForWindow: Bool {
+    sink != nil || recent != nil || accumulate != nil || prefill != nil || emptyHeads != nil
+  }
 
   /// The mode asked for, else that of the first of `hints` that says one, else static.
   ///
   /// Fails with a usage error for window options in static mode and for an impossible window.
   func resolve(hints: DeploymentHints?...) throws -> DeploymentHints {
     let hint = hints.lazy.compactMap { $0 }.first
-    let asksForWindow = sink != nil || recent != nil || accumulate != nil
     switch mode ?? hint?.mode ?? (asksForWindow ? .windowed : .static) {
     case .static:
       guard !asksForWindow else {
-        throw UsageError("--sink, --recent and --accumulate need --mode windowed")
+        throw UsageError(
+          "--sink, --recent, --accumulate, --prefill and --empty-heads need --mode windowed")
       }
       return .static
     case .windowed:
@@ -44,7 +62,8 @@ struct ModeOptions: ParsableArguments {
         return .windowed(
           try AttentionWindow(
             sink: sink ?? base.sink, recent: recent ?? base.recent,
-            accumulate: accumulate ?? base.accumulate))
+            accumulate: accumulate ?? base.accumulate, prefill: prefill ?? base.prefill,
+            emptyHeads: emptyHeads ?? base.emptyHeads))
       } catch {
         throw UsageError(error.description)
       }

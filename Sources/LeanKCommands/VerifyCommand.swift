@@ -1,15 +1,12 @@
-public import ArgumentParser
+import ArgumentParser
 import ByteIO
 import LeanKCheckpoint
-public import LeanKDecoder
+import LeanKDecoder
 import LeanKFormat
 import LeanKMask
 import LeanKModel
 import LeanKPruning
 import TensorFiles
-
-extension DecodeOptions.Prefill: ExpressibleByArgument {}
-extension DecodeOptions.EmptyHeads: ExpressibleByArgument {}
 
 /// `leank verify`
 struct VerifyCommand: Subcommand {
@@ -36,6 +33,8 @@ struct VerifyCommand: Subcommand {
   @Option(help: "Try this mask on the dense weights instead of verifying a pruned checkpoint.")
   var mask: String?
 
+  @OptionGroup var instanceOptions: InstanceOptions
+
   @Option(
     help:
       "Tokens to decode: a JSON list, .npy, or .safetensors with input_ids (default: random ones).")
@@ -61,12 +60,6 @@ struct VerifyCommand: Subcommand {
   var threads: Int?
 
   @OptionGroup var modeOptions: ModeOptions
-
-  @Option(help: "Windowed: the prompt's own attention, dense or windowed.")
-  var prefill: DecodeOptions.Prefill = .dense
-
-  @Option(help: "Windowed: middle keys of heads that keep nothing are absent, or score zero.")
-  var emptyHeads: DecodeOptions.EmptyHeads = .absent
 
   @Option(
     help: "Largest difference of logits that passes (default: 3e-5 * max(1, max|logits| / 8)).")
@@ -107,6 +100,9 @@ struct VerifyCommand: Subcommand {
     guard !(structureOnly && mask != nil) else {
       throw ValidationError("--structure-only compares two checkpoints, --mask has only one")
     }
+    guard instanceOptions.instance == nil || mask != nil else {
+      throw ValidationError("--instance chooses a mask of --mask, PRUNED has only one")
+    }
   }
 
   func run(on console: Console) throws -> CInt {
@@ -117,7 +113,8 @@ struct VerifyCommand: Subcommand {
       throw CommandError(
         .unsupported, "\(escaped(dense, limit: 4096)): already pruned, DENSE has to be the source")
     }
-    let subject = try VerifySubject(pruned: pruned, mask: mask, dense: source)
+    let subject = try VerifySubject(
+      pruned: pruned, mask: mask, instance: instanceOptions.chosen, dense: source)
     subject.notes.forEach { console.warn($0) }
 
     if !structureOnly { try requireReadable(source) }
@@ -172,7 +169,8 @@ struct VerifyCommand: Subcommand {
     }
     let model = try source.describe().description
     let options = DecodeOptions(
-      mode: mode, prefill: prefill, emptyHeads: emptyHeads, isExact: exact,
+      mode: mode, prefill: mode.window?.prefill ?? .dense,
+      emptyHeads: mode.window?.emptyHeads ?? .absent, isExact: exact,
       threads: threads ?? Machine.processors,
       residentWeights: greedy > 0 ? Machine.memory / 4 : 0)
     let run = try tokenRun(for: model, options: options)

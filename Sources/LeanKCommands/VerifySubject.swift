@@ -17,11 +17,12 @@ struct VerifySubject {
   let deployment: DeploymentHints?
   let notes: [String]
 
-  init(pruned: String?, mask: String?, dense: CheckpointDirectory) throws {
+  /// `instance` is that of `mask`; a pruned checkpoint has one.
+  init(pruned: String?, mask: String?, instance: Int, dense: CheckpointDirectory) throws {
     if let mask {
-      let input = try MaskInput.read(mask, for: dense)
+      let input = try MaskInput.read(mask, for: dense, instance: instance)
       document = input.document
-      contentID = input.file?.contentID.hex ?? ""
+      contentID = input.identity?.hex ?? ""
       checkpoint = nil
       deployment = input.document.deployment
       notes = input.notes

@@ -2,21 +2,8 @@ public import LeanKMask
 
 /// How a run treats keys, and how much of the machine it may use.
 public struct DecodeOptions: Sendable, Hashable {
-  /// Which queries of windowed mode follow the window.
-  public enum Prefill: String, Sendable, Hashable, CaseIterable {
-    /// The prompt's own attention is dense.
-    case dense
-    /// Every query, with the last `recent` keys near and no accumulation.
-    case windowed
-  }
-
-  /// What windowed mode does with the middle keys of an empty head.
-  public enum EmptyHeads: String, Sendable, Hashable, CaseIterable {
-    /// Neither K nor V takes part.
-    case absent
-    /// The score is 0 and V takes part.
-    case zero
-  }
+  public typealias Prefill = AttentionWindow.Prefill
+  public typealias EmptyHeads = AttentionWindow.EmptyHeads
 
   public var mode: DeploymentHints
   public var prefill: Prefill

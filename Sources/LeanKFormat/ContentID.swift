@@ -1,8 +1,8 @@
 import ByteIO
 import Crypto
 
-/// Identity of what a file says: SHA-256 over its sections' tags, flags, lengths and uncompressed
-/// bytes. Equal content has equal ids, however it was compressed.
+/// Identity of what a file says: SHA-256 over its sections' tags, flags, instances, lengths and
+/// digests. Equal content has equal ids, however it was compressed.
 public struct ContentID: Sendable, Hashable, CustomStringConvertible {
   public static let size = 32
 
@@ -39,19 +39,25 @@ public struct ContentID: Sendable, Hashable, CustomStringConvertible {
   public var description: String { hex }
 }
 
-/// Hashes sections in file order into a content id.
-struct ContentHasher {
-  private var hash = SHA256()
-
-  mutating func add(_ tag: SectionTag, _ flags: SectionFlags, _ raw: [UInt8]) {
-    var prefix = tag.characters + [flags.rawValue, 0, 0, 0]
-    let length = UInt64(raw.count)
-    for shift in stride(from: UInt64(0), to: 64, by: 8) {
-      prefix.append(UInt8(truncatingIfNeeded: length >> shift))
-    }
-    hash.update(data: prefix)
-    hash.update(data: raw)
+extension ContentID {
+  /// The id of the file that has `entries`, as they stand in it.
+  init(of entries: [SectionEntry]) {
+    var hash = SHA256()
+    for entry in entries { hash.update(data: entry.logicalBytes) }
+    bytes = Array(hash.finalize())
   }
 
-  func finish() -> ContentID { ContentID(bytes: Array(hash.finalize())) }
+  /// The identity of one mask: the id of the file that holds it alone.
+  init(of entries: [SectionEntry], instance: Int) {
+    self.init(
+      of: entries.compactMap { entry in
+        guard entry.serves(instance: instance, of: entries) else { return nil }
+        var alone = entry
+        alone.instance = 0
+        return alone
+      })
+  }
 }
+
+/// SHA-256 of a section's content.
+func contentDigest(_ raw: [UInt8]) -> [UInt8] { Array(SHA256.hash(data: raw)) }

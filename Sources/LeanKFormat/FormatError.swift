@@ -28,12 +28,17 @@ extension FormatCode {
   public static var reserved: Self { Self("reserved") }
   public static var sectionOrder: Self { Self("section_order") }
   public static var missingSection: Self { Self("missing_section") }
+  /// A section of a mask that is not there.
+  public static var instance: Self { Self("instance") }
+  public static var redundantSection: Self { Self("redundant_section") }
   public static var sectionLength: Self { Self("section_length") }
   public static var sectionLayout: Self { Self("section_layout") }
   public static var padding: Self { Self("padding") }
   public static var sectionChecksum: Self { Self("section_checksum") }
+  public static var sectionDigest: Self { Self("section_digest") }
   public static var zstdFrame: Self { Self("zstd_frame") }
   public static var contentID: Self { Self("content_id") }
+  public static var name: Self { Self("name") }
 
   /// A field holds a value that this version does not define.
   public static var unknownValue: Self { Self("unknown_value", .unsupported) }
@@ -49,9 +54,9 @@ extension FormatCode {
     [
       signature, transferDamage, majorVersion, truncated, trailingBytes, headerChecksum, headerSize,
       limit, tableChecksum, sectionTag, sectionFlags, unknownCriticalSection, codec, reserved,
-      sectionOrder, missingSection, sectionLength, sectionLayout, padding, sectionChecksum,
-      zstdFrame,
-      contentID, unknownValue, geometry, maskBits, alignment, scores, deployment, provenance,
+      sectionOrder, missingSection, instance, redundantSection, sectionLength, sectionLayout, padding,
+      sectionChecksum, sectionDigest, zstdFrame, contentID, name, unknownValue, geometry, maskBits,
+      alignment, scores, deployment, provenance,
     ]
   }
 

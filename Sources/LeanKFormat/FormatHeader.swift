@@ -15,15 +15,15 @@ public struct FormatVersion: Sendable, Hashable, CustomStringConvertible {
 /// The 64 bytes in front of every `.leank` file.
 struct FormatHeader: Sendable, Hashable {
   static let size = 64
-  static let signature: [UInt8] = [0x89, 0x4C, 0x4E, 0x4B, 0x0D, 0x0A, 0x1A, 0x0A]
+  static let signature: [UInt8] = [0x8C, 0x4C, 0x4E, 0x4B, 0x0D, 0x0A, 0x1A, 0x0A]
 
   var version: FormatVersion
   var fileLength: Int
   var sectionCount: Int
   var contentID: ContentID
 
-  /// Reads the header of a file whose bytes are all of `bytes`.
-  init(parsing bytes: Span<UInt8>, limits: FormatLimits) throws(FormatError) {
+  /// Reads the header of a file of `byteCount` bytes, of which `bytes` has the first 64 or all.
+  init(parsing bytes: Span<UInt8>, byteCount: Int, limits: FormatLimits) throws(FormatError) {
     try Self.checkSignature(bytes)
     guard bytes.count >= Self.size else {
       throw FormatError(.truncated, "file of \(bytes.count) bytes, the header alone has 64")
@@ -51,14 +51,14 @@ struct FormatHeader: Sendable, Hashable {
         .limit, "file_length is \(fileLength), the limit is \(limits.fileBytes)", at: .byte(16))
     }
     self.fileLength = Int(fileLength)
-    guard self.fileLength <= bytes.count else {
+    guard self.fileLength <= byteCount else {
       throw FormatError(
-        .truncated, "file ends after \(bytes.count) bytes, file_length is \(fileLength)",
-        at: .byte(bytes.count))
+        .truncated, "file ends after \(byteCount) bytes, file_length is \(fileLength)",
+        at: .byte(byteCount))
     }
-    guard self.fileLength == bytes.count else {
+    guard self.fileLength == byteCount else {
       throw FormatError(
-        .trailingBytes, "file has \(bytes.count) bytes, file_length is \(fileLength)",
+        .trailingBytes, "file has \(byteCount) bytes, file_length is \(fileLength)",
         at: .byte(self.fileLength))
     }
     guard sectionCount <= UInt32(limits.sections) else {
@@ -100,6 +100,12 @@ extension FormatHeader {
       throw FormatError(
         .transferDamage, "\(reason); fetch the file again in binary mode", at: .byte(0))
     }
+    if bytes.starts(with: draft) {
+      throw FormatError(
+        .majorVersion,
+        "a draft of the .leank format from before 1.0, which is not read; import or make the mask again",
+        at: .byte(0))
+    }
     for (start, name) in others where bytes.starts(with: start) {
       throw FormatError(.signature, "not a .leank file: \(name)", at: .byte(0))
     }
@@ -111,24 +117,27 @@ extension FormatHeader {
       throw FormatError(.truncated, "file of \(bytes.count) bytes ends inside the signature")
     }
     throw FormatError(
-      .signature, "not a .leank file: it does not begin with 89 4c 4e 4b 0d 0a 1a 0a", at: .byte(0))
+      .signature, "not a .leank file: it does not begin with 8c 4c 4e 4b 0d 0a 1a 0a", at: .byte(0))
   }
+
+  /// The front of files that were written before the format was settled.
+  private static let draft: [UInt8] = [0x89, 0x4C, 0x4E, 0x4B, 0x0D, 0x0A, 0x1A, 0x0A]
 
   /// Fronts that a transfer makes of the signature.
   private static let damages: [([UInt8], String)] = [
-    ([0x89, 0x4C, 0x4E, 0x4B, 0x0A], "line ends were converted in transfer, CR LF to LF"),
+    ([0x8C, 0x4C, 0x4E, 0x4B, 0x0A], "line ends were converted in transfer, CR LF to LF"),
     (
-      [0x89, 0x4C, 0x4E, 0x4B, 0x0D, 0x0D, 0x0A],
+      [0x8C, 0x4C, 0x4E, 0x4B, 0x0D, 0x0D, 0x0A],
       "line ends were converted in transfer, LF to CR LF"
     ),
     (
-      [0x89, 0x4C, 0x4E, 0x4B, 0x0D, 0x0A, 0x1A, 0x0D],
+      [0x8C, 0x4C, 0x4E, 0x4B, 0x0D, 0x0A, 0x1A, 0x0D],
       "line ends were converted in transfer, LF to CR LF"
     ),
-    ([0x89, 0x4C, 0x4E, 0x4B, 0x0D, 0x1A], "line feeds were lost in transfer"),
-    ([0x89, 0x4C, 0x4E, 0x4B, 0x0D, 0x0D, 0x1A], "line feeds were converted to CR in transfer"),
-    ([0x09, 0x4C, 0x4E, 0x4B], "the high bit was lost in transfer"),
-    ([0xC2, 0x89, 0x4C, 0x4E, 0x4B], "the bytes were re-encoded as UTF-8 in transfer"),
+    ([0x8C, 0x4C, 0x4E, 0x4B, 0x0D, 0x1A], "line feeds were lost in transfer"),
+    ([0x8C, 0x4C, 0x4E, 0x4B, 0x0D, 0x0D, 0x1A], "line feeds were converted to CR in transfer"),
+    ([0x0C, 0x4C, 0x4E, 0x4B], "the high bit was lost in transfer"),
+    ([0xC2, 0x8C, 0x4C, 0x4E, 0x4B], "the bytes were re-encoded as UTF-8 in transfer"),
     ([0xEF, 0xBF, 0xBD, 0x4C, 0x4E, 0x4B], "the bytes were re-encoded as UTF-8 in transfer"),
     ([0x4C, 0x4E, 0x4B, 0x0D, 0x0A], "the first byte was lost in transfer"),
   ]

@@ -9,7 +9,7 @@ public struct FormatLimits: Sendable, Hashable {
   /// KV heads of a layer.
   public var kvHeads = 4096
   public var queryHeads = 65_536
-  /// Channels of a head.
+  /// Channels of a head, of keys or of values.
   public var headDim = 4096
   /// KV heads of all layers together.
   public var heads = 1 << 20

@@ -1,50 +1,44 @@
 public import ByteIO
 public import LeanKMask
 
-/// What a `.leank` file holds, every byte of it verified.
+/// What a `.leank` file holds, every byte of it verified: one or more masks of one geometry.
 public struct LeankFile: Sendable, Hashable {
-  public let document: MaskDocument
-  /// Sections that this version does not know, in file order.
-  public let unknownSections: [UnknownSection]
+  /// The masks by instance, at least one. Scores and provenance of the first serve those that have
+  /// none of their own.
+  public let instances: [MaskDocument]
+  /// By instance: the content id of the file that holds the mask alone, which is what other files use
+  /// to refer to it.
+  public let identities: [ContentID]
+  /// Sections that this version does not know or does not understand, in file order.
+  public let opaqueSections: [OpaqueSection]
   public let contentID: ContentID
   /// The section table.
   public let sections: [SectionSummary]
   public let version: FormatVersion
   public let byteCount: Int
 
+  /// The main mask, instance 0.
+  public var document: MaskDocument { instances[0] }
+
   /// Reads a whole file. There is no lenient mode: a file that deviates from the specification in
   /// one bit is refused, with a code that names the rule.
   public init(parsing bytes: Span<UInt8>, limits: FormatLimits = .default) throws(FormatError) {
-    let container = try Container(parsing: bytes, limits: limits)
-    let shape = container.shape
-    let bits = container[.mask] ?? []
-    let mask = try MaskSection.decode(bits.span, shape: shape)
-    var alignment: Alignment?
-    if let raw = container[.alignment] {
-      alignment = try AlignmentSection.decode(raw.span, mask: mask, limits: limits)
+    let header = try FormatHeader(parsing: bytes, byteCount: bytes.count, limits: limits)
+    try SectionTable.checkEnd(header)
+    let table = try SectionTable(parsing: bytes, header: header, limits: limits)
+    for entry in table.entries {
+      try SectionContents.verify(bytes.extracting(entry.range), entry)
     }
-    var scores: ImportanceScores?
-    if let raw = container[.scores] {
-      scores = try ScoresSection.decode(raw.span, channels: shape.channels)
+    var contents = SectionContents(limits: limits)
+    for entry in table.entries {
+      try contents.add(entry, stored: bytes.extracting(entry.range))
     }
-    var deployment: DeploymentHints?
-    if let raw = container[.deployment] { deployment = try DeploymentSection.decode(raw.span) }
-    var provenance = Provenance()
-    if let raw = container[.provenance] {
-      provenance = try ProvenanceSection.decode(raw.span, limits: limits)
-    }
-    var document = MaskDocument(
-      unscored: mask, alignment: alignment, deployment: deployment, provenance: provenance)
-    // their section has been refused unless it holds one number a channel
-    document.scores = scores
-    self.document = document
-    let entries = container.table.entries
-    unknownSections = zip(entries, container.contents).compactMap { entry, raw in
-      entry.tag.isKnown ? nil : UnknownSection(tag: entry.tag, flags: entry.flags, bytes: raw)
-    }
-    contentID = container.header.contentID
-    sections = entries.map(SectionSummary.init)
-    version = container.header.version
+    instances = (0..<table.instances).compactMap { contents.document($0, of: table) }
+    identities = instances.indices.map { ContentID(of: table.entries, instance: $0) }
+    opaqueSections = contents.opaque
+    contentID = header.contentID
+    sections = table.entries.map(SectionSummary.init)
+    version = header.version
     byteCount = bytes.count
   }
 
@@ -57,47 +51,5 @@ public struct LeankFile: Sendable, Hashable {
     } catch {
       throw path.map { error.located(in: $0) } ?? error
     }
-  }
-}
-
-// MARK: - Writing
-
-extension LeankFile {
-  /// The bytes of a file that holds `document`, and what a reader finds in them.
-  ///
-  /// Of `previous`, the file that the new one takes the place of, those unknown sections are carried
-  /// along that are marked safe to copy, provided the mask is the same. Fails with `.limit` or the
-  /// code of a section when `document` holds what no file may hold. The result has been read back.
-  public static func encode(
-    _ document: MaskDocument, replacing previous: LeankFile? = nil, includingProvenance: Bool = true
-  ) throws(FormatError) -> (bytes: [UInt8], file: LeankFile) {
-    var sections: [(tag: SectionTag, flags: SectionFlags, raw: [UInt8])] = []
-    func add(_ tag: SectionTag, _ raw: [UInt8]) {
-      sections.append((tag, .required(for: tag), raw))
-    }
-    add(.geometry, MaskShape(of: document.mask).encoded())
-    add(.mask, MaskSection.encode(document.mask))
-    if let alignment = document.alignment {
-      add(.alignment, AlignmentSection.encode(alignment, mask: document.mask))
-    }
-    if let scores = document.scores { add(.scores, ScoresSection.encode(scores)) }
-    if let deployment = document.deployment {
-      add(.deployment, DeploymentSection.encode(deployment))
-    }
-    if includingProvenance, !document.provenance.isEmpty {
-      add(.provenance, ProvenanceSection.encode(document.provenance))
-    }
-    if let previous, previous.document.mask == document.mask {
-      for section in previous.unknownSections where section.isSafeToCopy {
-        sections.append((section.tag, section.flags, section.bytes))
-      }
-    }
-    let bytes = try Container.encode(sections)
-    return (bytes, try LeankFile(bytes))
-  }
-
-  /// The bytes of a file with this file's content, as this version writes it.
-  public func encoded(includingProvenance: Bool = true) throws(FormatError) -> [UInt8] {
-    try Self.encode(document, replacing: self, includingProvenance: includingProvenance).bytes
   }
 }

@@ -5,18 +5,17 @@ import LeanKMask
 enum ScoresSection {
   private static let scalars: [UInt8: ImportanceScores.Scalar] = [1: .f32, 2: .f16, 3: .bf16]
 
-  /// Bytes in front of the numbers: four, the kind, and zeros up to a multiple of four.
-  private static func start(kindLength: Int) -> Int { 4 + (kindLength + 3) & ~3 }
+  /// The scores begin at a multiple of so many bytes of the file: a mapped array of any type may.
+  static let alignment = 64
 
-  /// Lengths that the section of a mask of `channels` can have.
-  static func lengths(channels: Int) -> ClosedRange<Int> {
-    start(kindLength: 1) + channels * 2...start(kindLength: FormatLimits.nameBytes) + channels * 4
+  /// Bytes in front of the numbers: four, the kind, and zeros up to a multiple of `alignment`.
+  private static func start(kindLength: Int) -> Int {
+    (4 + kindLength + alignment - 1) / alignment * alignment
   }
 
-  static func decode(_ bytes: Span<UInt8>, channels: Int) throws(FormatError) -> ImportanceScores {
-    guard let scalar = scalars[bytes[0]] else {
-      throw FormatError(.unknownValue, "SCOR: dtype \(bytes[0]), known are 1, 2 and 3")
-    }
+  /// nil where the section is not understood.
+  static func decode(_ bytes: Span<UInt8>, channels: Int) throws(FormatError) -> ImportanceScores? {
+    guard let scalar = scalars[bytes[0]] else { return nil }
     guard bytes[1] == 0 else { throw FormatError(.reserved, "SCOR: reserved byte is not zero") }
     let kindLength = Int(bytes.littleEndian(at: 2) as UInt16)
     let start = start(kindLength: kindLength)
@@ -27,7 +26,7 @@ enum ScoresSection {
           + "\(scalar.rawValue) scores and a kind of \(kindLength) bytes")
     }
     guard let kind = String(name: bytes.copy(4..<4 + kindLength)) else {
-      throw FormatError(.scores, "SCOR: kind is not 1 to 255 visible ASCII characters")
+      throw FormatError(.name, "SCOR: kind is not 1 to 255 visible ASCII characters")
     }
     for index in 4 + kindLength..<start where bytes[index] != 0 {
       throw FormatError(.padding, "SCOR: padding behind kind is not zero")
@@ -60,7 +59,7 @@ enum ScoresSection {
     writer.append(UInt8(0))
     writer.append(UInt16(clamping: kind.count))
     writer.append(contentsOf: kind)
-    writer.pad(to: 4)
+    writer.pad(to: alignment)
     var patterns: [UInt8] = []
     patterns.reserveCapacity(scores.count * scores.scalar.size)
     for pattern in scores.bits {

@@ -29,6 +29,15 @@ public struct SectionTag: Sendable, Hashable, CustomStringConvertible {
 
   var isKnown: Bool { Self.known.contains(self) }
 
+  /// Whether the main mask's section serves the masks that have none of their own.
+  var isShared: Bool { self == .scores || self == .provenance }
+
+  /// The first place at or behind `position` where the section may begin.
+  func aligned(_ position: Int) -> Int {
+    let unit = self == .scores ? ScoresSection.alignment : 8
+    return (position + unit - 1) / unit * unit
+  }
+
   /// Where the section belongs: known ones in their order, then the others by their characters.
   var rank: UInt64 {
     guard let index = Self.known.firstIndex(of: self) else {
@@ -68,6 +77,8 @@ public enum SectionCodec: UInt8, Sendable, Hashable {
 /// One row of a file's section table.
 public struct SectionSummary: Sendable, Hashable {
   public let tag: String
+  /// The mask that the section belongs to.
+  public let instance: Int
   public let isKnown: Bool
   public let isCritical: Bool
   public let isSafeToCopy: Bool
@@ -76,22 +87,29 @@ public struct SectionSummary: Sendable, Hashable {
   public let storedLength: Int
   /// Bytes once decompressed.
   public let rawLength: Int
+  /// SHA-256 of the uncompressed bytes, 64 lower-case hexadecimal digits.
+  public let contentDigest: String
 
   init(_ entry: SectionEntry) {
     tag = entry.tag.description
+    instance = entry.instance
     isKnown = entry.tag.isKnown
     isCritical = entry.flags.contains(.critical)
     isSafeToCopy = entry.flags.contains(.safeToCopy)
     codec = entry.codec
     storedLength = entry.storedLength
     rawLength = entry.rawLength
+    contentDigest = ContentID(bytes: entry.digest).hex
   }
 }
 
-/// A section that this version does not define, decompressed.
-public struct UnknownSection: Sendable, Hashable {
+/// A section that this version does not define, or that has a value it does not define: decompressed,
+/// verified, and kept.
+public struct OpaqueSection: Sendable, Hashable {
   let tag: SectionTag
   let flags: SectionFlags
+  /// The mask that the section belongs to.
+  public let instance: Int
   public let bytes: [UInt8]
 
   /// The section's tag, four ASCII characters.

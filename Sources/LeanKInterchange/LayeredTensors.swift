@@ -12,8 +12,10 @@ struct LayeredTensors {
   let role: Role
   /// In the order of the layers; a single one may hold all of them.
   let tensors: [NamedTensor]
-  /// Shape [kv_heads, head_dim] of each layer.
+  /// Shape [kv_heads, head_dim] of each layer; [0, 0] is one without a K cache of heads.
   let shapes: [[Int]]
+  /// Layers that no tensor stands for, though the names of later ones count them.
+  private(set) var missing = 0
 
   /// Takes `tensor` as [layers, kv_heads, head_dim], or as a table [layers, channels] of a model.
   init(
@@ -36,13 +38,15 @@ struct LayeredTensors {
           "an array of shape \(shape) does not tell KV heads and channels apart: give the model with "
             + "--model", at: tensor.name.isEmpty ? nil : .key(tensor.name))
       }
-      guard geometry.count == shape[0], geometry.allSatisfy({ $0.channels == shape[1] }) else {
+      // a row is a layer with a K cache of heads
+      let cached = geometry.filter(\.hasCache)
+      guard cached.count == shape[0], cached.allSatisfy({ $0.channels == shape[1] }) else {
         throw InterchangeError(
           .geometry,
-          "table of \(shape[0]) rows and \(shape[1]) columns, the model has \(geometry.count) layers "
-            + "of \(geometry.first?.channels ?? 0) channels")
+          "table of \(shape[0]) rows and \(shape[1]) columns, the model has \(cached.count) layers "
+            + "of \(cached.first?.channels ?? 0) channels")
       }
-      shapes = geometry.map { [$0.kvHeads, $0.headDim] }
+      shapes = cached.map { [$0.kvHeads, $0.headDim] }
     default:
       throw InterchangeError(
         .shape, "array of shape \(shape), expected [layers, kv_heads, head_dim]",
@@ -50,16 +54,26 @@ struct LayeredTensors {
     }
   }
 
-  /// Takes each of `tensors` as [kv_heads, head_dim] of one layer.
-  init(layers tensors: [NamedTensor], role: Role) throws(InterchangeError) {
+  /// Takes each of `tensors` as [kv_heads, head_dim] of the layer of its number, ascending.
+  init(
+    layers tensors: [(tensor: NamedTensor, number: Int)], role: Role
+  ) throws(InterchangeError) {
     self.role = role
-    self.tensors = tensors
-    for tensor in tensors where tensor.array.shape.count != 2 {
+    self.tensors = tensors.map(\.tensor)
+    for (tensor, _) in tensors where tensor.array.shape.count != 2 {
       throw InterchangeError(
         .shape, "layer of shape \(tensor.array.shape), expected [kv_heads, head_dim]",
         at: .key(tensor.name))
     }
-    shapes = tensors.map(\.array.shape)
+    let last = tensors.last?.number ?? 0
+    guard last < MaskImporter.layerLimit else {
+      throw InterchangeError(
+        .limit, "layer \(last), the limit is \(MaskImporter.layerLimit) layers")
+    }
+    var shapes = [[Int]](repeating: [0, 0], count: last + 1)
+    for (tensor, number) in tensors { shapes[number] = tensor.array.shape }
+    self.shapes = shapes
+    missing = shapes.count - tensors.count
   }
 
   /// Layers, heads, channels and all of them together are not too many.
@@ -83,25 +97,29 @@ struct LayeredTensors {
   /// The layers' geometries, the model's where there is one.
   func geometries(matching model: [LayerGeometry]?) throws(InterchangeError) -> [LayerGeometry] {
     guard !shapes.isEmpty else { throw InterchangeError(.shape, "array of no layers") }
-    guard let model else {
-      return try InterchangeError.converting(.shape) { () throws(MaskError) in
-        var result: [LayerGeometry] = []
-        for shape in shapes {
-          result.append(try LayerGeometry(kvHeads: shape[0], headDim: shape[1]))
-        }
-        return result
+    let own = try InterchangeError.converting(.shape) { () throws(MaskError) in
+      var result: [LayerGeometry] = []
+      for shape in shapes {
+        result.append(
+          shape == [0, 0]
+            ? .withoutCache : try LayerGeometry(kvHeads: shape[0], headDim: shape[1]))
       }
+      guard result.contains(where: \.hasCache) else {
+        throw MaskError(.geometry, "no layer has KV heads")
+      }
+      return result
     }
-    guard model.count == shapes.count else {
-      throw InterchangeError(
-        .geometry, "file has \(shapes.count) layers, the model \(model.count)")
+    guard let model else { return own }
+    let places = try InterchangeError.converting(.geometry) { () throws(MaskError) in
+      try LayerGeometry.places(of: own, in: model)
     }
-    for (index, (shape, layer)) in zip(shapes, model).enumerated() {
-      guard shape == [layer.kvHeads, layer.headDim] else {
+    for (mine, index) in zip(own, places) {
+      let theirs = model[index]
+      guard mine.kvHeads == theirs.kvHeads, mine.headDim == theirs.headDim else {
         throw InterchangeError(
           .geometry,
-          "layer \(index): file has \(shape[0]) KV heads of \(shape[1]) channels, the model "
-            + "\(layer.kvHeads) of \(layer.headDim)")
+          "layer \(index): file has \(mine.kvHeads) KV heads of \(mine.headDim) channels, the model "
+            + "\(theirs.kvHeads) of \(theirs.headDim)")
       }
     }
     return model

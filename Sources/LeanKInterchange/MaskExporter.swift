@@ -14,7 +14,8 @@ public enum MaskExporter {
   ///
   /// A mask is BOOL, in .pth F32 as LeanK's runtime reads it, in .tsv 0 and 1; scores keep their
   /// type. Layers of one shape make one tensor [layers, kv_heads, head_dim]; npz and safetensors
-  /// hold others layer by layer. Fails with `.unwritable`.
+  /// hold others layer by layer, those without a K cache of heads with the shape [0, 0]. Fails with
+  /// `.unwritable`.
   public static func bytes(
     of document: MaskDocument, _ part: Part, as format: InterchangeFormat
   ) throws(InterchangeError) -> [UInt8] {

@@ -14,6 +14,11 @@ public import TensorFiles
 ///   from 0 without gaps. Lists of tensors count so.
 /// - Everything else is refused by name.
 ///
+/// The numbers behind `layers.`, in the names of leank and of others, are those of a model's layers:
+/// one that no tensor has, or whose tensor has the shape [0, 0], is a layer without a K cache of heads.
+/// Where a model is given, its layers that have one may also be counted alone, in arrays of all layers
+/// and by number.
+///
 /// An array without such a role is a mask when it holds only 0 and 1, whatever its type, and scores
 /// otherwise. A table [layers, kv_heads * head_dim] needs the geometry of a model.
 public enum MaskImporter {
@@ -91,6 +96,11 @@ public enum MaskImporter {
     var mask: ChannelMask?
     var scores: ImportanceScores?
     var notes: [String] = []
+    if let missing = parts.map(\.missing).max(), missing > 0, geometry == nil {
+      notes.append(
+        "\(missing) of \(shapes.count) layers have no tensor and are taken for layers without a K cache "
+          + "of heads; --model checks it")
+    }
     for (part, isMask) in zip(parts, areMasks) {
       if isMask {
         mask = try part.mask(shapes)

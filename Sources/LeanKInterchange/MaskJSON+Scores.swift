@@ -104,6 +104,7 @@ extension MaskJSON {
       text += ", \"query_heads\": \(attention.queryHeads)"
       text += ", \"rotary_width\": \(attention.rotary.width)"
       text += ", \"pairing\": \"\(attention.rotary.pairing.rawValue)\""
+      if let width = attention.valueDim { text += ", \"value_dim\": \(width)" }
     }
     return text + "}"
   }

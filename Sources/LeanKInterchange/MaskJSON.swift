@@ -13,7 +13,9 @@ import StrictJSON
 /// `mask` lists the kept channels of each head of each layer, ascending. `scores` lists one number a
 /// channel, each the shortest decimal that rounds to the score's bits in `dtype` (f32, f16 or bf16).
 /// At least one of the two is there. `query_heads`, `rotary_width` and `pairing` (half or
-/// interleaved) stand together or not at all. Other keys are refused.
+/// interleaved) stand together or not at all; `value_dim` may stand with them, where values are not as
+/// wide as keys. A layer without a K cache of heads has `kv_heads` and `head_dim` 0, and empty arrays.
+/// Other keys are refused.
 enum MaskJSON {
   static let format = "leank-mask"
   /// Most values of a file, counted before it is parsed. Lists of channels are denser than the JSON
@@ -39,13 +41,16 @@ enum MaskJSON {
       throw InterchangeError(
         .json, "expected an object with \"format\": \"\(format)\" and \"version\": 1")
     }
-    let found = try layers(root["layers"])
-    let layers = try adopt(geometry, for: found)
+    let own = try layers(root["layers"])
+    let layers = try adopt(geometry, for: own)
     let mask = try root["mask"].map { value throws(InterchangeError) in
-      try self.mask(value, layers)
+      let found = try self.mask(value, own)
+      return try InterchangeError.converting(.geometry) { () throws(MaskError) in
+        try found.adopting(layers)
+      }
     }
     let scores = try root["scores"].map { value throws(InterchangeError) in
-      try self.scores(value, layers)
+      try self.scores(value, own)
     }
     guard mask != nil || scores != nil else {
       throw InterchangeError(.noTensor, "the file holds neither mask nor scores")
@@ -85,10 +90,11 @@ enum MaskJSON {
     _ model: [LayerGeometry]?, for own: [LayerGeometry]
   ) throws(InterchangeError) -> [LayerGeometry] {
     guard let model else { return own }
-    guard model.count == own.count else {
-      throw InterchangeError(.geometry, "file has \(own.count) layers, the model \(model.count)")
+    let places = try InterchangeError.converting(.geometry) { () throws(MaskError) in
+      try LayerGeometry.places(of: own, in: model)
     }
-    for (index, (mine, theirs)) in zip(own, model).enumerated() {
+    for (mine, index) in zip(own, places) {
+      let theirs = model[index]
       let isSame = mine.kvHeads == theirs.kvHeads && mine.headDim == theirs.headDim
       guard isSame, mine.attention == nil || mine.attention == theirs.attention else {
         throw InterchangeError(.geometry, "layer \(index) has another geometry than the model's")
@@ -109,7 +115,8 @@ enum MaskJSON {
     var channels = 0
     for (_, layer) in value.children {
       try checkKeys(
-        of: layer, ["kv_heads", "head_dim", "query_heads", "rotary_width", "pairing"],
+        of: layer,
+        ["kv_heads", "head_dim", "value_dim", "query_heads", "rotary_width", "pairing"],
         in: "layer \(result.count)")
       let place = InterchangeError.Location.byte(layer.byteRange.lowerBound)
       guard let heads = layer["kv_heads"]?.integer, let width = layer["head_dim"]?.integer else {
@@ -121,7 +128,9 @@ enum MaskJSON {
           .limit, "\(heads) KV heads of \(width) channels, the limit is 4096 of each", at: place)
       }
       let geometry = try InterchangeError.converting(.json, at: place) { () throws(MaskError) in
-        try LayerGeometry(kvHeads: heads, headDim: width, attention: try attention(layer))
+        let attention = try attention(layer)
+        guard heads != 0 || width != 0 || attention != nil else { return LayerGeometry.withoutCache }
+        return try LayerGeometry(kvHeads: heads, headDim: width, attention: attention)
       }
       result.append(geometry)
       channels += geometry.channels
@@ -129,21 +138,29 @@ enum MaskJSON {
     guard channels <= channelLimit else {
       throw InterchangeError(.limit, "\(channels) channels, the limit is \(channelLimit)")
     }
+    guard channels > 0 else { throw InterchangeError(.json, "no layer has KV heads") }
     return result
   }
 
   private static func attention(_ layer: JSONValue) throws(MaskError) -> AttentionGeometry? {
-    let keys = ["query_heads", "rotary_width", "pairing"]
+    let keys = ["query_heads", "rotary_width", "pairing", "value_dim"]
     guard keys.contains(where: { layer[$0] != nil }) else { return nil }
     guard let queryHeads = layer["query_heads"]?.integer,
       let width = layer["rotary_width"]?.integer, let name = layer["pairing"]?.string,
-      let pairing = RotaryPairing(rawValue: name)
+      let pairing = RotaryPairing(rawValue: name),
+      layer["value_dim"].map({
+        $0.integer.map { (1...MaskImporter.widthLimit).contains($0) } ?? false
+      })
+        ?? true
     else {
       throw MaskError(
-        .geometry, "query_heads, rotary_width and pairing (half or interleaved) stand together")
+        .geometry,
+        "query_heads, rotary_width and pairing (half or interleaved) stand together, and value_dim with "
+          + "them is 1 to \(MaskImporter.widthLimit)")
     }
     return AttentionGeometry(
-      queryHeads: queryHeads, rotary: try RotaryGeometry(width: width, pairing: pairing))
+      queryHeads: queryHeads, rotary: try RotaryGeometry(width: width, pairing: pairing),
+      valueDim: layer["value_dim"]?.integer)
   }
 
   /// The elements of an array that has `count` of them.

@@ -66,24 +66,31 @@ enum TensorNames {
       }
       return try LayeredTensors(whole: whole, role: role, geometry: geometry)
     }
-    let ordered = try inOrder(tensors.map { ($0.tensor, $0.layer ?? 0) })
+    let ordered = try inOrder(tensors.map { ($0.tensor, $0.layer ?? 0) }, ofModel: true)
     return try LayeredTensors(layers: ordered, role: role)
   }
 
-  /// The tensors by layer, which run from 0 without gap or repetition.
+  /// The tensors by layer, without repetition; without gap too, unless they are layers of a model, of
+  /// which some have no K cache of heads.
   private static func inOrder(
-    _ tensors: [(tensor: NamedTensor, number: Int)]
-  ) throws(InterchangeError) -> [NamedTensor] {
+    _ tensors: [(tensor: NamedTensor, number: Int)], ofModel: Bool
+  ) throws(InterchangeError) -> [(tensor: NamedTensor, number: Int)] {
     let sorted = tensors.sorted { $0.number < $1.number }
-    for (expected, entry) in sorted.enumerated() where entry.number != expected {
-      throw InterchangeError(
-        .names, "tensor \(quoted(entry.tensor.name)) where layer \(expected) should be")
+    var expected = 0
+    for entry in sorted {
+      guard entry.number == expected || ofModel && entry.number > expected else {
+        throw InterchangeError(
+          .names, "tensor \(quoted(entry.tensor.name)) where layer \(expected) should be")
+      }
+      expected = entry.number + 1
     }
-    return sorted.map(\.tensor)
+    return sorted
   }
 
   /// The tensors in the order of the one number in which their names differ.
-  private static func numbered(_ tensors: [NamedTensor]) throws(InterchangeError) -> [NamedTensor] {
+  private static func numbered(
+    _ tensors: [NamedTensor]
+  ) throws(InterchangeError) -> [(tensor: NamedTensor, number: Int)] {
     let names = tensors.map { pieces(of: $0.name) }
     guard let first = names.first, names.allSatisfy({ $0.count == first.count }) else {
       throw ambiguous(tensors)
@@ -92,10 +99,18 @@ enum TensorNames {
     guard varying.count == 1, let index = varying.first else { throw ambiguous(tensors) }
     var result: [(NamedTensor, Int)] = []
     for (tensor, pieces) in zip(tensors, names) {
-      guard let number = Int(pieces[index]), number >= 0 else { throw ambiguous(tensors) }
+      guard let number = Int(pieces[index]), (0..<Int.max).contains(number) else {
+        throw ambiguous(tensors)
+      }
       result.append((tensor, number))
     }
-    return try inOrder(result)
+    return try inOrder(result, ofModel: index > 0 && countsLayers(first[index - 1]))
+  }
+
+  /// Whether `text` in front of a number says that it counts a model's layers: `model.layers.`
+  private static func countsLayers(_ text: Substring) -> Bool {
+    let word = text.split { !$0.isLetter }.last?.lowercased()
+    return word == "layers" || word == "layer"
   }
 
   private static func ambiguous(_ tensors: [NamedTensor]) -> InterchangeError {

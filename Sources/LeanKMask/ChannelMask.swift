@@ -30,9 +30,12 @@ public struct LayerMask: Sendable, Hashable {
 public struct ChannelMask: Sendable, Hashable {
   public let layers: [LayerMask]
 
-  /// Fails when there is no layer.
+  /// Fails when there is no layer, or none with a K cache of heads.
   public init(layers: [LayerMask]) throws(MaskError) {
     guard !layers.isEmpty else { throw MaskError(.layerCount, "a mask needs at least one layer") }
+    guard layers.contains(where: \.geometry.hasCache) else {
+      throw MaskError(.geometry, "no layer has KV heads, so there is nothing to keep")
+    }
     self.layers = layers
   }
 
@@ -42,35 +45,40 @@ public struct ChannelMask: Sendable, Hashable {
   /// Kept channels over all layers.
   public var keptCount: Int { layers.reduce(0) { $0 + $1.keptCount } }
 
-  /// Whether every layer's query heads and rotation are recorded.
-  public var knowsAttention: Bool { layers.allSatisfy { $0.geometry.attention != nil } }
+  /// Whether query heads and rotation are recorded for every layer with a K cache of heads.
+  public var knowsAttention: Bool {
+    layers.allSatisfy { $0.geometry.attention != nil || !$0.geometry.hasCache }
+  }
 
   /// The same kept channels with the geometry of a checkpoint.
   ///
-  /// Fails with `.geometry` naming the first layer whose KV heads or head_dim differ, or whose
-  /// recorded query heads or rotation contradict the checkpoint's.
+  /// The mask's layers are the checkpoint's, or, where they are as many, its layers with a K cache of
+  /// heads. Fails with `.layerCount` when they are neither, and with `.geometry` naming the first layer
+  /// whose KV heads or head_dim differ, or whose recorded query heads, rotation or value width
+  /// contradict the checkpoint's.
   public func adopting(_ geometries: [LayerGeometry]) throws(MaskError) -> ChannelMask {
-    guard geometries.count == layers.count else {
-      throw MaskError(
-        .layerCount, "mask has \(layers.count) layers, the checkpoint \(geometries.count)")
-    }
-    var adopted: [LayerMask] = []
-    for (index, (layer, geometry)) in zip(layers, geometries).enumerated() {
-      let own = layer.geometry
+    let places = try LayerGeometry.places(of: layers.map(\.geometry), in: geometries)
+    var heads = [[ChannelSet]](repeating: [], count: geometries.count)
+    for (layer, index) in zip(layers, places) {
+      let (own, geometry) = (layer.geometry, geometries[index])
       guard own.kvHeads == geometry.kvHeads, own.headDim == geometry.headDim else {
         throw MaskError(
           .geometry,
-          "layer \(index): mask has \(own.kvHeads) KV heads of \(own.headDim) channels, the checkpoint "
-            + "\(geometry.kvHeads) of \(geometry.headDim)")
+          "layer \(index): mask has \(own.keysText), the checkpoint \(geometry.keysText)")
       }
       if let mine = own.attention, let theirs = geometry.attention, mine != theirs {
         throw MaskError(
           .geometry,
           "layer \(index): mask was made for \(mine.queryHeads) query heads and \(mine.rotary.pairing) "
-            + "rotary width \(mine.rotary.width), the checkpoint has \(theirs.queryHeads) and "
-            + "\(theirs.rotary.pairing) \(theirs.rotary.width)")
+            + "rotary width \(mine.rotary.width), values of \(own.valueDim), the checkpoint has "
+            + "\(theirs.queryHeads) and \(theirs.rotary.pairing) \(theirs.rotary.width), values of "
+            + "\(geometry.valueDim)")
       }
-      adopted.append(try LayerMask(geometry: geometry, heads: layer.heads))
+      heads[index] = layer.heads
+    }
+    var adopted: [LayerMask] = []
+    for (geometry, heads) in zip(geometries, heads) {
+      adopted.append(try LayerMask(geometry: geometry, heads: heads))
     }
     return try ChannelMask(layers: adopted)
   }
@@ -84,5 +92,33 @@ public struct ChannelMask: Sendable, Hashable {
       }
       return try ChannelMask(layers: result)
     }
+  }
+}
+
+extension LayerGeometry {
+  /// Which layer of a model each of `own` is.
+  ///
+  /// They count the model's layers, where layers without a K cache of heads at its end may be left
+  /// out, or only those with one. Fails with `.layerCount` when they do neither.
+  public static func places(
+    of own: [LayerGeometry], in model: [LayerGeometry]
+  ) throws(MaskError) -> [Int] {
+    if own.count == model.count { return Array(model.indices) }
+    let cached = model.indices.filter { model[$0].hasCache }
+    let countsAll = own.contains { !$0.hasCache }
+    if countsAll, own.count < model.count, cached.allSatisfy(own.indices.contains) {
+      return Array(own.indices)
+    }
+    guard !countsAll, own.count == cached.count else {
+      throw MaskError(
+        .layerCount,
+        "mask has \(own.count) layers, the checkpoint \(model.count)"
+          + (cached.count == model.count ? "" : ", \(cached.count) of them with KV heads"))
+    }
+    return cached
+  }
+
+  fileprivate var keysText: String {
+    hasCache ? "\(kvHeads) KV heads of \(headDim) channels" : "no KV heads"
   }
 }

@@ -65,6 +65,17 @@ public struct LayerGeometry: Sendable, Hashable {
   /// What only a checkpoint can tell; nil for a mask imported from a bare array.
   public let attention: AttentionGeometry?
 
+  /// A layer without a K cache of heads: linear attention, a state space, keys of another layer.
+  public static let withoutCache = LayerGeometry()
+
+  private init() {
+    kvHeads = 0
+    headDim = 0
+    attention = nil
+  }
+
+  /// A layer with a K cache of heads.
+  ///
   /// Fails when a count is below 1, the query heads do not divide into the KV heads, or the rotary
   /// width exceeds the head.
   public init(kvHeads: Int, headDim: Int, attention: AttentionGeometry? = nil) throws(MaskError) {
@@ -82,11 +93,24 @@ public struct LayerGeometry: Sendable, Hashable {
         throw MaskError(
           .rotaryWidth, "rotary width \(attention.rotary.width) exceeds head_dim \(headDim)")
       }
+      guard attention.valueDim.map({ $0 >= 1 }) ?? true else {
+        throw MaskError(.geometry, "value_dim \(attention.valueDim ?? 0) is below 1")
+      }
     }
     self.kvHeads = kvHeads
     self.headDim = headDim
-    self.attention = attention
+    self.attention = attention.map {
+      AttentionGeometry(
+        queryHeads: $0.queryHeads, rotary: $0.rotary,
+        valueDim: $0.valueDim == headDim ? nil : $0.valueDim)
+    }
   }
+
+  /// Whether the layer has a K cache of heads.
+  public var hasCache: Bool { kvHeads > 0 }
+
+  /// Width of one head of values: the recorded one, else that of the keys.
+  public var valueDim: Int { attention?.valueDim ?? headDim }
 
   /// Channels of all KV heads of the layer.
   public var channels: Int { kvHeads * headDim }
@@ -99,13 +123,16 @@ public struct LayerGeometry: Sendable, Hashable {
   }
 }
 
-/// Query heads and rotation of one layer, known once a checkpoint has been seen.
+/// Query heads, rotation and value width of one layer, known once a checkpoint has been seen.
 public struct AttentionGeometry: Sendable, Hashable {
   public let queryHeads: Int
   public let rotary: RotaryGeometry
+  /// Width of one head of values where it is not `head_dim`.
+  public let valueDim: Int?
 
-  public init(queryHeads: Int, rotary: RotaryGeometry) {
+  public init(queryHeads: Int, rotary: RotaryGeometry, valueDim: Int? = nil) {
     self.queryHeads = queryHeads
     self.rotary = rotary
+    self.valueDim = valueDim
   }
 }

@@ -1,4 +1,4 @@
-/// A mask with everything a `.leank` file says about it.
+/// One mask with everything a `.leank` file says about it.
 public struct MaskDocument: Sendable, Hashable {
   public var mask: ChannelMask
   public var alignment: Alignment?
@@ -84,18 +84,44 @@ public struct AttentionWindow: Sendable, Hashable {
   public let sink: Int
   public let recent: Int
   public let accumulate: Int
+  public let prefill: Prefill
+  public let emptyHeads: EmptyHeads
+
+  /// Which queries of windowed mode follow the window.
+  public enum Prefill: String, Sendable, Hashable, CaseIterable {
+    /// The prompt's own attention is dense.
+    case dense
+    /// Every query, with the last `recent` keys near and no accumulation.
+    case windowed
+  }
+
+  /// What windowed mode does with the middle keys of an empty head.
+  public enum EmptyHeads: String, Sendable, Hashable, CaseIterable {
+    /// Neither K nor V takes part.
+    case absent
+    /// The score is 0 and V takes part.
+    case zero
+  }
 
   /// LeanK's own cache: 128 sink tokens, 768 recent ones, flushed 128 at a time.
-  public static let standard = AttentionWindow(unchecked: 128, 768, 128)
+  public static let standard = AttentionWindow(unchecked: 128, 768, 128, .dense, .absent)
 
-  private init(unchecked sink: Int, _ recent: Int, _ accumulate: Int) {
+  private init(
+    unchecked sink: Int, _ recent: Int, _ accumulate: Int, _ prefill: Prefill,
+    _ emptyHeads: EmptyHeads
+  ) {
     self.sink = sink
     self.recent = recent
     self.accumulate = accumulate
+    self.prefill = prefill
+    self.emptyHeads = emptyHeads
   }
 
   /// Fails when `sink` is negative, or `recent` or `accumulate` below 1, or any above 2^31 - 1.
-  public init(sink: Int, recent: Int, accumulate: Int) throws(MaskError) {
+  public init(
+    sink: Int, recent: Int, accumulate: Int, prefill: Prefill = .dense,
+    emptyHeads: EmptyHeads = .absent
+  ) throws(MaskError) {
     let limit = Int(Int32.max)
     guard (0...limit).contains(sink), (1...limit).contains(recent), (1...limit).contains(accumulate)
     else {
@@ -104,7 +130,7 @@ public struct AttentionWindow: Sendable, Hashable {
         "window sink \(sink), recent \(recent), accumulate \(accumulate): sink must be at least 0, "
           + "the others at least 1")
     }
-    self.init(unchecked: sink, recent, accumulate)
+    self.init(unchecked: sink, recent, accumulate, prefill, emptyHeads)
   }
 
   /// Whether key `k` is near for the `j`-th decoded token at position `t`.

@@ -22,7 +22,7 @@ public struct PrunedConfiguration: Sendable, Hashable {
 
   /// Name of the mask's file beside config.json.
   public var maskFile: String
-  /// Content id of the mask, 64 hexadecimal digits.
+  /// Identity of the mask: the content id of the mask's file, 64 hexadecimal digits.
   public var maskContentID: String
   public var layout: PruningLayout
   public var deployment: DeploymentHints
@@ -67,9 +67,14 @@ public struct PrunedConfiguration: Sendable, Hashable {
       let sink = try object.integer("sink", in: 0...limit)
       let recent = try object.integer("recent", in: 0...limit)
       let accumulate = try object.integer("accumulate", in: 0...limit)
+      let prefill: AttentionWindow.Prefill = try object.optionalChoice("prefill") ?? .dense
+      let emptyHeads: AttentionWindow.EmptyHeads =
+        try object.optionalChoice("empty_heads") ?? .absent
       do {
         deployment = .windowed(
-          try AttentionWindow(sink: sink, recent: recent, accumulate: accumulate))
+          try AttentionWindow(
+            sink: sink, recent: recent, accumulate: accumulate, prefill: prefill,
+            emptyHeads: emptyHeads))
       } catch {
         throw object.error(
           .outOfRange, error.description, recent < 1 ? "recent" : "accumulate")
@@ -95,6 +100,14 @@ extension ConfigurationObject {
         .unsupportedModel, "\(quoted(text)) is not known; known are \(known)", key)
     }
     return value
+  }
+
+  /// The same, nil where the key is missing.
+  fileprivate func optionalChoice<Value: RawRepresentable<String> & CaseIterable>(
+    _ key: String
+  ) throws(ModelError) -> Value? {
+    guard try optionalString(key) != nil else { return nil }
+    return try choice(key)
   }
 
   /// A SHA-256 in hexadecimal digits.

@@ -17,6 +17,13 @@ extension PrunedConfiguration {
         ("sink", String(window.sink)), ("recent", String(window.recent)),
         ("accumulate", String(window.accumulate)),
       ]
+      // the variations stand only where they are asked for
+      if window.prefill != .dense {
+        members.append(("prefill", JSONText.quoted(window.prefill.rawValue)))
+      }
+      if window.emptyHeads != .absent {
+        members.append(("empty_heads", JSONText.quoted(window.emptyHeads.rawValue)))
+      }
     }
     members.append(("source_digest", JSONText.quoted(sourceDigest)))
     let lines = members.map { "    \(JSONText.quoted($0.0)): \($0.1)" }

@@ -162,7 +162,10 @@ private struct Adviser {
       text:
         "no model recorded: half pairs over whole heads are assumed; --model gives the real ones",
       numbers: [
-        "layers": Double(subject.document.mask.layers.count { $0.geometry.attention == nil })
+        "layers": Double(
+          subject.document.mask.layers.count {
+            $0.geometry.hasCache && $0.geometry.attention == nil
+          })
       ])
   }
 
@@ -174,21 +177,21 @@ private struct Adviser {
     let kept = percent(statistics.closureKept)
     let numbers = [
       "closure_kept_ratio": statistics.closureKeptRatio, "widths": Double(widths.count),
-      "uniform_layers": Double(uniform.closureUniformLayers), "layers": Double(statistics.layers),
+      "uniform_layers": Double(uniform.closureUniformLayers), "layers": Double(uniform.layers),
     ]
     let text: String
     if widths.count == 1 {
       text =
         "layout rows keeps \(kept) of the K rows, \(widths[0]) in every head: leank loads it, and so does a "
         + "runtime that takes a K head size apart from V's and the score scale as given"
-    } else if uniform.closureUniformLayers == statistics.layers {
+    } else if uniform.closureUniformLayers == uniform.layers {
       text =
         "layout rows keeps \(kept) of the K rows with one width a layer: it needs leank or a runtime that "
         + "takes K head sizes by layer"
     } else {
       text =
         "layout rows keeps \(kept) of the K rows, ragged: \(widths.count) head widths, "
-        + "\(statistics.layers - uniform.closureUniformLayers) of \(counted(statistics.layers, "layer")) "
+        + "\(uniform.layers - uniform.closureUniformLayers) of \(counted(uniform.layers, "layer")) "
         + "mix them; it needs leank or a custom loader that takes a list of head sizes"
     }
     return Advice(topic: .layoutRows, severity: .note, text: text, numbers: numbers)
@@ -232,7 +235,7 @@ private struct Adviser {
   }
 
   private var uniformWidths: Advice? {
-    guard uniform.uniformLayers < statistics.layers else { return nil }
+    guard uniform.uniformLayers < uniform.layers else { return nil }
     let model = uniform.modelKept.map { ", one for the whole model \(percent($0))" } ?? ""
     let rows =
       subject.facts.hasQueryKeyNorm
@@ -254,7 +257,7 @@ private struct Adviser {
   private var emptyHeads: Advice? {
     guard statistics.emptyHeads > 0 else { return nil }
     let saved = subject.cost.densePerToken.values - subject.cost.middlePerToken.values
-    let wholeLayers = subject.profile.layers.count { $0.kept == 0 }
+    let wholeLayers = subject.profile.layers.count { $0.geometry.hasCache && $0.kept == 0 }
     let layers =
       wholeLayers > 0
       ? " (\(counted(wholeLayers, "layer")) \(wholeLayers == 1 ? "keeps" : "keep") nothing at all)"

@@ -32,10 +32,12 @@ public struct CacheBytes: Sendable, Hashable {
   public var total: Int { keys + values }
 }
 
-/// What a K/V cache costs under a mask. V heads are taken to be as wide as K heads.
+/// What a K/V cache costs under a mask. V heads are as wide as the mask records, else as K heads.
 public struct CacheCost: Sendable, Hashable {
   private struct Layer: Hashable {
+    /// Channels of K and of V.
     var channels: Int
+    var values: Int
     var kept: Int
     /// V channels of heads that keep no K.
     var emptyChannels: Int
@@ -49,16 +51,18 @@ public struct CacheCost: Sendable, Hashable {
     elementBytes = facts.elementBytes
     layers = mask.layers.enumerated().map { index, layer in
       Layer(
-        channels: layer.geometry.channels, kept: layer.keptCount,
-        emptyChannels: layer.heads.count(where: \.isEmpty) * layer.geometry.headDim,
+        channels: layer.geometry.channels,
+        values: layer.geometry.kvHeads * layer.geometry.valueDim, kept: layer.keptCount,
+        emptyChannels: layer.heads.count(where: \.isEmpty) * layer.geometry.valueDim,
         window: index < facts.slidingWindows.count ? facts.slidingWindows[index] : nil)
     }
   }
 
   /// One token of a cache without mask.
   public var densePerToken: CacheBytes {
-    let bytes = layers.reduce(0) { $0 + $1.channels } * elementBytes
-    return CacheBytes(keys: bytes, values: bytes)
+    CacheBytes(
+      keys: layers.reduce(0) { $0 + $1.channels } * elementBytes,
+      values: layers.reduce(0) { $0 + $1.values } * elementBytes)
   }
 
   /// One token in static mode: K keeps M, V is whole.
@@ -77,7 +81,7 @@ public struct CacheCost: Sendable, Hashable {
   public func dense(context: Int) -> CacheBytes {
     sum { layer in
       let tokens = min(context, layer.window ?? context)
-      return (layer.channels * tokens, layer.channels * tokens)
+      return (layer.channels * tokens, layer.values * tokens)
     }
   }
 
@@ -85,7 +89,7 @@ public struct CacheCost: Sendable, Hashable {
   public func `static`(context: Int) -> CacheBytes {
     sum { layer in
       let tokens = min(context, layer.window ?? context)
-      return (layer.kept * tokens, layer.channels * tokens)
+      return (layer.kept * tokens, layer.values * tokens)
     }
   }
 
@@ -99,7 +103,7 @@ public struct CacheCost: Sendable, Hashable {
       let middle = context - first - near
       return (
         layer.channels * near + layer.kept * middle,
-        layer.channels * near + (layer.channels - layer.emptyChannels) * middle
+        layer.values * near + (layer.values - layer.emptyChannels) * middle
       )
     }
   }

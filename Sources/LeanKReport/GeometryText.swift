@@ -4,6 +4,7 @@ public import LeanKMask
 public enum GeometryText {
   /// `8 KV heads of 128 channels, 32 query heads, half pairs over 128`
   public static func shape(_ geometry: LayerGeometry) -> String {
+    guard geometry.hasCache else { return "no K cache of heads" }
     let keys =
       "\(counted(geometry.kvHeads, "KV head")) of \(counted(geometry.headDim, "channel"))"
     guard let attention = geometry.attention else {
@@ -12,7 +13,8 @@ public enum GeometryText {
     let rotary =
       attention.rotary.width == 0
       ? "no RoPE" : "\(attention.rotary.pairing.rawValue) pairs over \(attention.rotary.width)"
-    return "\(keys), \(counted(attention.queryHeads, "query head")), \(rotary)"
+    let values = attention.valueDim.map { ", values of \($0)" } ?? ""
+    return "\(keys)\(values), \(counted(attention.queryHeads, "query head")), \(rotary)"
   }
 
   /// Each different text once, with the layers it holds for: `layers 0-2, 4: ...`.

@@ -24,6 +24,7 @@ public struct HeadText: Sendable {
   private var layerLines: [String] {
     let profile = subject.profile.layers[layer]
     let geometry = profile.geometry
+    guard geometry.hasCache else { return ["layer \(layer): no K cache of heads"] }
     var lines = [
       "layer \(layer): keeps \(Formatting.count(profile.kept)) of "
         + "\(Formatting.count(geometry.channels)) channels, \(Formatting.percent(profile.share.ratio)); "

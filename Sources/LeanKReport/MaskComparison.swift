@@ -132,8 +132,8 @@ public struct MaskComparison: Sendable {
       } else if let mine = a.attention, let theirs = b.attention, mine != theirs {
         result.append(
           "layer \(index): \(mine.queryHeads) query heads, \(mine.rotary.pairing.rawValue) rotary width "
-            + "\(mine.rotary.width) against \(theirs.queryHeads), \(theirs.rotary.pairing.rawValue) "
-            + "\(theirs.rotary.width)")
+            + "\(mine.rotary.width), values of \(a.valueDim) against \(theirs.queryHeads), "
+            + "\(theirs.rotary.pairing.rawValue) \(theirs.rotary.width), \(b.valueDim)")
       }
     }
     return result

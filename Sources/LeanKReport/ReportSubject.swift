@@ -80,5 +80,7 @@ func deploymentText(_ deployment: DeploymentHints?) -> String {
   case .static: "static: every query and key uses the kept channels only"
   case .windowed(let window):
     "windowed: sink \(window.sink), recent \(window.recent), accumulate \(window.accumulate)"
+      + (window.prefill == .dense ? "" : ", prefill \(window.prefill.rawValue)")
+      + (window.emptyHeads == .absent ? "" : ", empty heads \(window.emptyHeads.rawValue)")
   }
 }

@@ -138,9 +138,10 @@ public struct SummaryText: Sendable {
       let line = Formatting.sparkline(shares.map(\.ratio), limit: Self.bars)
       lines.append(Formatting.row("frequency", "\(line)  fast to slow, by quarter \(quarters) %"))
     }
-    let shares = layers.map(\.share.ratio)
-    if let least = layers.min(by: { $0.share.ratio < $1.share.ratio }),
-      let most = layers.max(by: { $0.share.ratio < $1.share.ratio })
+    let cached = layers.filter(\.geometry.hasCache)
+    let shares = cached.map(\.share.ratio)
+    if let least = cached.min(by: { $0.share.ratio < $1.share.ratio }),
+      let most = cached.max(by: { $0.share.ratio < $1.share.ratio })
     {
       lines.append(
         Formatting.row(

@@ -11,13 +11,15 @@ public struct UniformWidths: Sendable, Hashable {
   /// The same with one width for the whole model; nil when head_dim differs between layers.
   public let modelKept: Int?
   public let modelClosureKept: Int?
-  /// Layers whose heads already have one width, in M and in C.
+  /// Layers with a K cache of heads.
+  public let layers: Int
+  /// Those of them whose heads already have one width, in M and in C.
   public let uniformLayers: Int
   public let closureUniformLayers: Int
   public let channels: Int
 
   public init(of profile: MaskProfile) {
-    let layers = profile.layers
+    let layers = profile.layers.filter(\.geometry.hasCache)
     channels = profile.statistics.channels
     func padded(_ counts: KeyPath<LayerProfile, [Int]>) -> Int {
       layers.reduce(0) { $0 + ($1[keyPath: counts].max() ?? 0) * $1.counts.count }
@@ -30,6 +32,7 @@ public struct UniformWidths: Sendable, Hashable {
     layerClosureKept = padded(\.closureCounts)
     modelKept = model(\.counts)
     modelClosureKept = model(\.closureCounts)
+    self.layers = layers.count
     uniformLayers = layers.count { Set($0.counts).count == 1 }
     closureUniformLayers = layers.count { Set($0.closureCounts).count == 1 }
   }

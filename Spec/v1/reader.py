@@ -7,6 +7,7 @@ prints one line of JSON a file: what the file says, or {"class": ...} with the c
 standard library and a zstd decoder: the module compression.zstd (Python 3.14), the module zstandard, or the command zstd.
 """
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -38,17 +39,18 @@ def is_name(data):
 
 # 2. Container
 
-SIGNATURE = bytes.fromhex("894C4E4B0D0A1A0A")
+SIGNATURE = bytes.fromhex("8C4C4E4B0D0A1A0A")
+DRAFT = bytes.fromhex("894C4E4B0D0A1A0A")
 
 # 2.2
 DAMAGES = [
-    "894C4E4B0A",
-    "894C4E4B0D0D0A",
-    "894C4E4B0D0A1A0D",
-    "894C4E4B0D1A",
-    "894C4E4B0D0D1A",
-    "094C4E4B",
-    "C2894C4E4B",
+    "8C4C4E4B0A",
+    "8C4C4E4B0D0D0A",
+    "8C4C4E4B0D0A1A0D",
+    "8C4C4E4B0D1A",
+    "8C4C4E4B0D0D1A",
+    "0C4C4E4B",
+    "C28C4C4E4B",
     "EFBFBD4C4E4B",
     "4C4E4B0D0A",
 ]
@@ -57,60 +59,103 @@ KNOWN = [b"GEOM", b"MASK", b"ALGN", b"SCOR", b"DEPL", b"PROV"]
 FLAGS = {b"GEOM": 1, b"MASK": 1, b"ALGN": 2, b"SCOR": 2, b"DEPL": 2, b"PROV": 2}
 
 
-def read_header(file):
-    if not file.startswith(SIGNATURE):
-        need(not any(file.startswith(bytes.fromhex(front)) for front in DAMAGES), "transfer_damage")
-        need(not SIGNATURE.startswith(file), "truncated")
+@dataclasses.dataclass
+class Entry:
+    tag: bytes
+    flags: int
+    codec: int
+    instance: int
+    offset: int
+    stored_length: int
+    raw_length: int
+    section_crc32: int
+    content_sha256: bytes
+
+    def logical(self, instance):
+        """The 48 bytes that go into a content id."""
+        numbers = struct.pack("<BBHQ", self.flags, 0, instance, self.raw_length)
+        return self.tag + numbers + self.content_sha256
+
+
+def read_header(start, length):
+    """`start` has the first 64 bytes of the file, or all of it; `length` is the file's."""
+    if not start.startswith(SIGNATURE):
+        need(not any(start.startswith(bytes.fromhex(front)) for front in DAMAGES), "transfer_damage")
+        need(not start.startswith(DRAFT), "major_version")
+        need(not SIGNATURE.startswith(start), "truncated")
         raise Refused("signature")
-    need(len(file) >= 64, "truncated")
-    need(u(2, file, 8) == 1, "major_version")
-    need(zlib.crc32(file[:60]) == u(4, file, 60), "header_checksum")
-    need(u(4, file, 12) == 64, "header_size")
-    length = u(8, file, 16)
-    need(length <= 256 << 20, "limit")
-    need(length <= len(file), "truncated")
-    need(length == len(file), "trailing_bytes")
-    need(u(4, file, 24) <= 64, "limit")
-    return [1, u(2, file, 10)], u(4, file, 24), file[28:60]
+    need(length >= 64, "truncated")
+    need(u(2, start, 8) == 1, "major_version")
+    need(zlib.crc32(start[:60]) == u(4, start, 60), "header_checksum")
+    need(u(4, start, 12) == 64, "header_size")
+    file_length = u(8, start, 16)
+    need(file_length <= 256 << 20, "limit")
+    need(file_length <= length, "truncated")
+    need(file_length == length, "trailing_bytes")
+    need(u(4, start, 24) <= 64, "limit")
+    return [1, u(2, start, 10)], u(4, start, 24), start[28:60]
 
 
-def read_table(file, count):
-    end = 64 + 40 * count + 8
-    need(end <= len(file), "section_layout")
-    need(zlib.crc32(file[64 : end - 8]) == u(4, file, end - 8), "table_checksum")
-    need(u(4, file, end - 4) == 0, "reserved")
-    entries, position, total, previous = [], end, 0, None
-    for at in range(64, end - 8, 40):
-        tag = file[at : at + 4]
-        letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+def read_table(table, length, content_id, check_padding):
+    """`table` has the entries and the 8 bytes behind them."""
+    need(zlib.crc32(table[:-8]) == u(4, table, len(table) - 8), "table_checksum")
+    need(u(4, table, len(table) - 4) == 0, "reserved")
+    letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    entries, position, total, previous = [], 64 + len(table), 0, None
+    for at in range(0, len(table) - 8, 72):
+        tag, flags, codec, instance, offset, stored, raw, crc, reserved, digest = struct.unpack_from(
+            "<4sBBHQQQII32s", table, at
+        )
         need(tag[0] in letters and all(c in letters + b"0123456789" for c in tag[1:]), "section_tag")
-        flags = file[at + 4]
-        if tag in FLAGS:
-            need(flags == FLAGS[tag], "section_flags")
-        else:
-            need(flags <= 3, "section_flags")
-            need(not flags & 1, "unknown_critical_section")
-        codec = file[at + 5]
-        need(codec <= 1, "codec")
-        need(u(2, file, at + 6) == 0 and u(4, file, at + 36) == 0, "reserved")
-        order = (0, KNOWN.index(tag)) if tag in KNOWN else (1, tag)
+        need(flags == FLAGS[tag] if tag in FLAGS else flags <= 3, "section_flags")
+        need(tag in FLAGS or not flags & 1, "unknown_critical_section")
+        need(codec == 0 or (codec == 1 and tag != b"SCOR"), "codec")
+        need(reserved == 0, "reserved")
+        order = (KNOWN.index(tag) if tag in KNOWN else len(KNOWN), tag, instance)
         need(previous is None or previous < order, "section_order")
         previous = order
-        offset, stored, raw = u(8, file, at + 8), u(8, file, at + 16), u(8, file, at + 24)
         total += raw
         need(total <= 64 << 20, "limit")
         need(stored == raw if codec == 0 else stored < raw, "section_length")
-        need(offset == (position + 7) // 8 * 8, "section_layout")
-        need(offset + stored <= len(file), "section_layout")
-        need(not any(file[position:offset]), "padding")
+        unit = 64 if tag == b"SCOR" else 8
+        need(offset == (position + unit - 1) // unit * unit, "section_layout")
+        need(offset + stored <= length, "section_layout")
+        check_padding(position, offset)
         position = offset + stored
-        entries.append((tag, flags, codec, file[offset:position], raw, u(4, file, at + 32)))
-    tags = [entry[0] for entry in entries]
-    need(b"GEOM" in tags and b"MASK" in tags, "missing_section")
-    need(position == len(file), "trailing_bytes")
-    for _, _, _, stored, _, checksum in entries:
-        need(zlib.crc32(stored) == checksum, "section_checksum")
+        entries.append(Entry(tag, flags, codec, instance, offset, stored, raw, crc, digest))
+    masks = [entry.instance for entry in entries if entry.tag == b"MASK"]
+    need(masks and any(entry.tag == b"GEOM" for entry in entries), "missing_section")
+    need(masks == list(range(len(masks))), "instance")
+    for entry in entries:
+        need(entry.instance < (1 if entry.tag == b"GEOM" else len(masks)), "instance")
+    main = {entry.tag: entry.content_sha256 for entry in entries if entry.instance == 0}
+    for entry in entries:
+        if entry.tag in (b"SCOR", b"PROV") and entry.instance > 0:
+            need(entry.content_sha256 != main.get(entry.tag), "redundant_section")
+    need(position == length, "trailing_bytes")
+    id = hashlib.sha256(b"".join(entry.logical(entry.instance) for entry in entries))
+    need(id.digest() == content_id, "content_id")
     return entries
+
+
+# 2.5, 2.6
+
+
+def find(entries, tag, instance):
+    """The section that serves an instance: its own, or the one of instance 0 that is shared."""
+    shared = [0] if tag in (b"GEOM", b"SCOR", b"PROV") else []
+    for wanted in [instance] + shared:
+        for entry in entries:
+            if (entry.tag, entry.instance) == (tag, wanted):
+                return entry
+    return None
+
+
+def identity(entries, instance):
+    """The content id of the file that holds one mask alone."""
+    alone = [find(entries, tag, instance) for tag in KNOWN]
+    alone += [e for e in entries if e.tag not in KNOWN and e.instance == instance and e.flags & 2]
+    return hashlib.sha256(b"".join(entry.logical(0) for entry in alone if entry)).hexdigest()
 
 
 # 2.4
@@ -132,7 +177,7 @@ def check_frame(frame, raw_length):
     window = None
     if not single:
         byte = take(1)[0]
-        window = (8 + (byte & 7)) * (1 << (10 + (byte >> 3))) // 8
+        window = (8 + (byte & 7)) * 2 ** (7 + (byte >> 3))
     size = int.from_bytes(take(1 << form), "little") + (256 if form == 1 else 0)
     window = size if window is None else window
     need(window <= 8 << 20, "limit")
@@ -196,22 +241,31 @@ def content(codec, stored, raw_length):
 # 3. Sections
 
 
+class NotUnderstood(Exception):
+    """An open field has a value that this text does not define."""
+
+
+def understand(condition):
+    if not condition:
+        raise NotUnderstood
+
+
 def check_length(tag, length, channels):
     if tag == b"GEOM":
-        need(length >= 20 and length % 20 == 0, "section_length")
-        need(length // 20 <= 4096, "limit")
+        need(length >= 24 and length % 24 == 0, "section_length")
+        need(length // 24 <= 4096, "limit")
     elif tag == b"MASK":
         need(length == (channels + 7) // 8, "section_length")
     elif tag == b"ALGN":
         need(length == 24, "section_length")
     elif tag == b"SCOR":
+        need(length >= 64, "section_length")
         need(channels <= 16_000_000, "limit")
-        need(8 + 2 * channels <= length <= 260 + 4 * channels, "section_length")
     elif tag == b"DEPL":
         need(length == 16, "section_length")
     elif tag == b"PROV":
-        need(length <= 524_288, "limit")
         need(length >= 4, "section_length")
+        need(length <= 524_288, "limit")
 
 
 # 3.1
@@ -219,27 +273,36 @@ def check_length(tag, length, channels):
 
 def read_geometry(raw):
     layers, heads, channels = [], 0, 0
-    for at in range(0, len(raw), 20):
-        kv_heads, head_dim, query_heads, rotary = (u(4, raw, at + 4 * i) for i in range(4))
-        need(kv_heads <= 4096 and head_dim <= 4096 and query_heads <= 65_536 and rotary <= 4096, "limit")
-        known, pairing = raw[at + 16], raw[at + 17]
+    for at in range(0, len(raw), 24):
+        known, pairing, reserved, kv_heads, head_dim, value_dim, query_heads, rotary = struct.unpack_from(
+            "<BBHIIIII", raw, at
+        )
         need(known <= 1 and pairing <= 2, "unknown_value")
-        need(u(2, raw, at + 18) == 0, "reserved")
-        need(kv_heads > 0 and head_dim > 0, "geometry")
-        layer = dict(kv_heads=kv_heads, head_dim=head_dim, query_heads=None, rotary_width=None, pairing=None)
-        if known:
+        need(reserved == 0, "reserved")
+        need(kv_heads <= 4096 and head_dim <= 4096 and value_dim <= 4096 and rotary <= 4096, "limit")
+        need(query_heads <= 65_536, "limit")
+        layer = dict(
+            kv_heads=kv_heads, head_dim=head_dim, value_dim=None, query_heads=None, rotary_width=None, pairing=None
+        )
+        if kv_heads == 0 or not known:
+            need(not any((known, pairing, value_dim, query_heads, rotary)), "geometry")
+            need((kv_heads == 0) == (head_dim == 0), "geometry")
+        else:
+            need(head_dim > 0 and value_dim != head_dim, "geometry")
             need(query_heads > 0 and query_heads % kv_heads == 0, "geometry")
             need(rotary % 2 == 0 and rotary <= head_dim, "geometry")
             need((pairing == 0) == (rotary == 0), "geometry")
             layer.update(
-                query_heads=query_heads, rotary_width=rotary, pairing=["none", "half", "interleaved"][pairing]
+                value_dim=value_dim or head_dim,
+                query_heads=query_heads,
+                rotary_width=rotary,
+                pairing=["none", "half", "interleaved"][pairing],
             )
-        else:
-            need(query_heads == 0 and rotary == 0 and pairing == 0, "geometry")
         layers.append(layer)
         heads += kv_heads
         channels += kv_heads * head_dim
         need(heads <= 1 << 20 and channels <= 1 << 28, "limit")
+    need(channels > 0, "geometry")
     return layers, channels
 
 
@@ -276,22 +339,24 @@ def read_mask(raw, layers, channels):
 
 def read_alignment(raw, mask):
     unit, rule, has_target, reserved = struct.unpack_from("<IBBH", raw)
-    need(unit <= 4096, "limit")
-    need(rule <= 2 and has_target <= 1, "unknown_value")
+    understand(rule <= 2)
     need(reserved == 0, "reserved")
-    need(unit >= 1, "alignment")
+    need(unit <= 4096, "limit")
+    need(unit >= 1 and has_target <= 1, "alignment")
     bits, (target,) = raw[8:16], struct.unpack_from("<d", raw, 8)
     if has_target:
         need(0 <= target <= 1 and bits != struct.pack("<d", -0.0), "alignment")
     else:
         need(bits == bytes(8), "alignment")
-    kept = sum(head.count("1") for heads in mask for head in heads)
-    need(u(8, raw, 16) == kept, "alignment")
+    kept = [(head.count("1"), len(head)) for heads in mask for head in heads]
+    need(u(8, raw, 16) == sum(count for count, _ in kept), "alignment")
+    if rule:
+        need(all(count % unit == 0 or count == head_dim for count, head_dim in kept), "alignment")
     return {
         "unit": unit,
         "rule": ["given", "leank", "budget"][rule],
         "target_ratio": target if has_target else None,
-        "channels_kept": kept,
+        "channels_kept": u(8, raw, 16),
     }
 
 
@@ -299,15 +364,15 @@ def read_alignment(raw, mask):
 
 
 def read_scores(raw, channels):
-    need(1 <= raw[0] <= 3, "unknown_value")
+    understand(1 <= raw[0] <= 3)
     dtype = ["f32", "f16", "bf16"][raw[0] - 1]
     size = 4 if dtype == "f32" else 2
     need(raw[1] == 0, "reserved")
     kind_length = u(2, raw, 2)
-    start = (4 + kind_length + 3) // 4 * 4
+    start = (4 + kind_length + 63) // 64 * 64
     need(len(raw) == start + channels * size, "scores")
     kind = raw[4 : 4 + kind_length]
-    need(is_name(kind), "scores")
+    need(is_name(kind), "name")
     need(not any(raw[4 + kind_length : start]), "padding")
     bits = [u(size, raw, at) for at in range(start, len(raw), size)]
     infinity = {"f32": 0x7F800000, "f16": 0x7C00, "bf16": 0x7F80}[dtype]
@@ -324,15 +389,22 @@ def read_scores(raw, channels):
 
 
 def read_deployment(raw):
-    need(raw[0] in (1, 2), "unknown_value")
-    need(raw[1:4] == bytes(3), "reserved")
-    sink, recent, accumulate = struct.unpack_from("<III", raw, 4)
-    if raw[0] == 1:
-        need(sink == recent == accumulate == 0, "deployment")
-    else:
-        top = 2**31 - 1
-        need(sink <= top and 1 <= recent <= top and 1 <= accumulate <= top, "deployment")
-    return {"mode": ["static", "windowed"][raw[0] - 1], "sink": sink, "recent": recent, "accumulate": accumulate}
+    mode, prefill, empty_heads, reserved, sink, recent, accumulate = struct.unpack("<BBBBIII", raw)
+    understand(1 <= mode <= 2 and prefill <= 1 and empty_heads <= 1)
+    need(reserved == 0, "reserved")
+    if mode == 1:
+        need(not any((prefill, empty_heads, sink, recent, accumulate)), "deployment")
+        return {"mode": "static"}
+    top = 2**31 - 1
+    need(sink <= top and 1 <= recent <= top and 1 <= accumulate <= top, "deployment")
+    return {
+        "mode": "windowed",
+        "prefill": ["dense", "windowed"][prefill],
+        "empty_heads": ["absent", "zero"][empty_heads],
+        "sink": sink,
+        "recent": recent,
+        "accumulate": accumulate,
+    }
 
 
 # 3.6
@@ -351,7 +423,8 @@ def read_provenance(raw):
         need(at + key_length + value_length <= len(raw), "provenance")
         key, value = raw[at : at + key_length], raw[at + key_length : at + key_length + value_length]
         at += key_length + value_length
-        need(is_name(key) and previous < key, "provenance")
+        need(is_name(key), "name")
+        need(previous < key, "provenance")
         previous = key
         try:
             entries[key.decode()] = value.decode("utf-8")
@@ -364,38 +437,117 @@ def read_provenance(raw):
 # 6. Reading
 
 
+class Sections:
+    """Contents of sections, checked and interpreted in table order."""
+
+    def __init__(self):
+        self.raw, self.said = {}, {}
+        self.layers, self.channels = [], 0
+
+    def add(self, entry, stored):
+        tag = entry.tag
+        check_length(tag, entry.raw_length, self.channels)
+        raw = content(entry.codec, stored, entry.raw_length)
+        need(hashlib.sha256(raw).digest() == entry.content_sha256, "section_digest")
+        self.raw[tag, entry.instance] = raw
+        said = None
+        try:
+            if tag == b"GEOM":
+                said = self.layers, self.channels = read_geometry(raw)
+            elif tag == b"MASK":
+                said = read_mask(raw, self.layers, self.channels)
+            elif tag == b"ALGN":
+                said = read_alignment(raw, self.said[b"MASK", entry.instance])
+            elif tag == b"SCOR":
+                said = read_scores(raw, self.channels)
+            elif tag == b"DEPL":
+                said = read_deployment(raw)
+            elif tag == b"PROV":
+                said = read_provenance(raw)
+        except NotUnderstood:
+            pass
+        self.said[tag, entry.instance] = said
+
+
 def read(file):
-    version, count, content_id = read_header(file)
-    entries = read_table(file, count)
-    digest, raws, layers, channels = hashlib.sha256(), {}, [], 0
-    for tag, flags, codec, stored, raw_length, _ in entries:
-        check_length(tag, raw_length, channels)
-        raws[tag] = raw = content(codec, stored, raw_length)
-        if tag == b"GEOM":
-            layers, channels = read_geometry(raw)
-        digest.update(tag + bytes([flags, 0, 0, 0]) + raw_length.to_bytes(8, "little") + raw)
-    need(digest.digest() == content_id, "content_id")
-    mask = read_mask(raws[b"MASK"], layers, channels)
+    version, count, content_id = read_header(file[:64], len(file))
+    end = 64 + 72 * count + 8
+    need(end <= len(file), "section_layout")
+    entries = read_table(
+        file[64:end], len(file), content_id, lambda start, stop: need(not any(file[start:stop]), "padding")
+    )
+    parts = [file[entry.offset : entry.offset + entry.stored_length] for entry in entries]
+    for entry, stored in zip(entries, parts):
+        need(zlib.crc32(stored) == entry.section_crc32, "section_checksum")
+    sections = Sections()
+    for entry, stored in zip(entries, parts):
+        sections.add(entry, stored)
+
+    def said(tag, instance):
+        entry = find(entries, tag, instance)
+        return entry and sections.said[tag, entry.instance]
+
     return {
         "outcome": "valid",
         "version": version,
         "content_id": content_id.hex(),
         "sections": [
-            {"tag": tag.decode(), "flags": flags, "codec": codec, "raw_length": raw_length}
-            for tag, flags, codec, _, raw_length, _ in entries
+            {
+                "tag": entry.tag.decode(),
+                "instance": entry.instance,
+                "flags": entry.flags,
+                "codec": entry.codec,
+                "raw_length": entry.raw_length,
+                "content_sha256": entry.content_sha256.hex(),
+            }
+            for entry in entries
         ],
-        "layers": layers,
-        "mask": mask,
-        "alignment": read_alignment(raws[b"ALGN"], mask) if b"ALGN" in raws else None,
-        "scores": read_scores(raws[b"SCOR"], channels) if b"SCOR" in raws else None,
-        "deployment": read_deployment(raws[b"DEPL"]) if b"DEPL" in raws else None,
-        "provenance": read_provenance(raws[b"PROV"]) if b"PROV" in raws else {},
-        "unknown_sections": [
-            {"tag": tag.decode(), "safe_to_copy": flags == 2, "hex": raws[tag].hex()}
-            for tag, flags, *_ in entries
-            if tag not in KNOWN
+        "layers": sections.layers,
+        "instances": [
+            {
+                "identity": identity(entries, instance),
+                "mask": said(b"MASK", instance),
+                "alignment": said(b"ALGN", instance),
+                "scores": said(b"SCOR", instance),
+                "deployment": said(b"DEPL", instance),
+                "provenance": said(b"PROV", instance) or {},
+            }
+            for instance in range(sum(entry.tag == b"MASK" for entry in entries))
+        ],
+        "not_understood": [
+            {
+                "tag": entry.tag.decode(),
+                "instance": entry.instance,
+                "safe_to_copy": entry.flags == 2,
+                "hex": sections.raw[entry.tag, entry.instance].hex(),
+            }
+            for entry in entries
+            if sections.said[entry.tag, entry.instance] is None
         ],
     }
+
+
+def read_partial(fetch, length, wanted):
+    """Partial reader: `fetch(start, stop)` gives bytes of a file of `length`, `wanted` is a list of (tag, instance).
+
+    Returns what those sections say by (tag, instance); None where one is not there or not understood.
+    """
+    version, count, content_id = read_header(fetch(0, min(64, length)), length)
+    end = 64 + 72 * count + 8
+    need(end <= length, "section_layout")
+    entries = read_table(fetch(64, end), length, content_id, lambda start, stop: None)
+    wanted = set(wanted)
+    if any(tag in KNOWN for tag, _ in wanted):
+        wanted.add((b"GEOM", 0))
+    wanted |= {(b"MASK", instance) for tag, instance in wanted if tag == b"ALGN"}
+    entries = [entry for entry in entries if (entry.tag, entry.instance) in wanted]
+    parts = [fetch(entry.offset, entry.offset + entry.stored_length) for entry in entries]
+    for entry, stored in zip(entries, parts):
+        need(zlib.crc32(stored) == entry.section_crc32, "section_checksum")
+    sections = Sections()
+    for entry, stored in zip(entries, parts):
+        sections.add(entry, stored)
+    return {key: sections.said.get(key) for key in wanted}
 
 
 def main():

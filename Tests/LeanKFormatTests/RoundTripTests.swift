@@ -12,7 +12,7 @@ import Testing
     var document = try MaskDocument(mask: mask)
     var tags = ["GEOM", "MASK"]
     if parts & 1 != 0 {
-      document.alignment = try Alignment(unit: 32, rule: .leank, targetRatio: 0.7)
+      document.alignment = try Alignment(unit: 1, rule: .leank, targetRatio: 0.7)
       tags.append("ALGN")
     }
     if parts & 2 != 0 {
@@ -62,15 +62,23 @@ import Testing
   @Test func unknownSectionsInRewrites() throws {
     let kept = try LeankFile(Fixtures.bytes("Vectors/v1/valid/unknown_safe_to_copy.leank"))
     let left = try LeankFile(Fixtures.bytes("Vectors/v1/valid/unknown_ancillary.leank"))
+    let newer = try LeankFile(Fixtures.bytes("Vectors/v1/valid/deployment_unknown_mode.leank"))
+    #expect(newer.document.deployment == nil && newer.opaqueSections.map(\.name) == ["DEPL"])
+    #expect(try LeankFile.encode(newer.document, replacing: newer).file == newer)
     var document = kept.document
     document.deployment = .static
     let same = try LeankFile.encode(document, replacing: kept).file
-    #expect(same.unknownSections == kept.unknownSections)
+    #expect(same.opaqueSections == kept.opaqueSections)
     #expect(same.document == document)
-    #expect(try LeankFile.encode(left.document, replacing: left).file.unknownSections.isEmpty)
+    #expect(try LeankFile.encode(left.document, replacing: left).file.opaqueSections.isEmpty)
     document.mask = try document.mask.closed
     let changed = try LeankFile.encode(document, replacing: kept).file
-    #expect(document.mask != kept.document.mask && changed.unknownSections.isEmpty)
+    #expect(document.mask != kept.document.mask && changed.opaqueSections.isEmpty)
+    // what is written takes the place of what was not understood
+    var own = newer.document
+    own.deployment = .static
+    let replaced = try LeankFile.encode(own, replacing: newer).file
+    #expect(replaced.document == own && replaced.opaqueSections.isEmpty)
   }
 
   /// Errors name the file, and the place in it.
@@ -112,5 +120,14 @@ import Testing
         geometry: LayerGeometry(kvHeads: 1, headDim: 4097), heads: [ChannelSet(width: 4097)])
     ])
     #expect(try refusal { $0.mask = wide } == .limit)
+    let unmet = try MaskDocument(
+      mask: SampleDocuments.mask(
+        [LayerGeometry(kvHeads: 4, headDim: 8)], density: 0.5, using: &random))
+    #expect(!(try Alignment(unit: 5, rule: .budget).isMet(by: unmet.mask)))
+    #expect(
+      try refusal {
+        $0 = unmet
+        $0.alignment = try Alignment(unit: 5, rule: .budget)
+      } == .alignment)
   }
 }

@@ -5,12 +5,14 @@ import TestSupport
 enum SampleDocuments {
   /// A layer with known attention; width 0 is a layer without RoPE.
   static func layer(
-    _ kvHeads: Int, _ headDim: Int, group: Int = 2, rotary: Int, _ pairing: RotaryPairing = .half
+    _ kvHeads: Int, _ headDim: Int, group: Int = 2, rotary: Int, _ pairing: RotaryPairing = .half,
+    value: Int? = nil
   ) throws -> LayerGeometry {
     try LayerGeometry(
       kvHeads: kvHeads, headDim: headDim,
       attention: AttentionGeometry(
-        queryHeads: kvHeads * group, rotary: RotaryGeometry(width: rotary, pairing: pairing)))
+        queryHeads: kvHeads * group, rotary: RotaryGeometry(width: rotary, pairing: pairing),
+        valueDim: value))
   }
 
   static func mask(
@@ -51,6 +53,8 @@ enum SampleDocuments {
     { [try layer(2, 16, rotary: 8, .interleaved), try layer(2, 16, rotary: 0)] },
     { try (0..<6).map { _ in try layer(2, 32, group: 4, rotary: 32) } },
     { [try layer(1, 128, rotary: 128)] },
+    { [.withoutCache, try layer(2, 12, rotary: 8, value: 16), .withoutCache] },
+    { [try LayerGeometry(kvHeads: 2, headDim: 6), .withoutCache] },
   ]
 
   /// Twenty documents that differ in geometry and in the sections they have.
@@ -65,8 +69,8 @@ enum SampleDocuments {
       var document = try MaskDocument(mask: mask)
       if bits & 1 != 0 {
         document.alignment = try Alignment(
-          unit: 4, rule: Alignment.Rule.allCases[index % 3], targetRatio: index % 2 == 0 ? nil : 0.7
-        )
+          unit: index % 3 == 0 ? 4 : 1, rule: Alignment.Rule.allCases[index % 3],
+          targetRatio: index % 2 == 0 ? nil : 0.7)
       }
       if bits & 2 != 0, mask.channels <= 64 {
         document.scores = try scores(
@@ -76,7 +80,11 @@ enum SampleDocuments {
         document.deployment =
           index % 2 == 0
           ? .static
-          : .windowed(try AttentionWindow(sink: index, recent: 768, accumulate: 128))
+          : .windowed(
+            try AttentionWindow(
+              sink: index, recent: 768, accumulate: 128,
+              prefill: index % 4 == 1 ? .windowed : .dense,
+              emptyHeads: index % 8 < 4 ? .zero : .absent))
       }
       if bits & 8 != 0 {
         document.provenance = Provenance([
@@ -86,5 +94,27 @@ enum SampleDocuments {
       documents.append(document)
     }
     return documents
+  }
+
+  /// Four masks of one geometry: the first with scores and provenance, which the second shares, one
+  /// with its own, and one that differs in its deployment only.
+  static func instances(seed: UInt64, geometry: Int) throws -> [MaskDocument] {
+    var random = SeededGenerator(seed: seed)
+    let layers = try geometries[geometry]()
+    let mask = try mask(layers, using: &random)
+    var main = try MaskDocument(
+      mask: mask, scores: scores(.bf16, count: mask.channels, using: &random),
+      deployment: .windowed(.standard), provenance: Provenance(["model": "a/b"]))
+    main.alignment = try Alignment(unit: 1, rule: .leank, targetRatio: 0.3)
+    var second = main
+    second.mask = try self.mask(layers, density: 0.8, using: &random)
+    second.alignment = nil
+    var third = main
+    third.mask = try self.mask(layers, density: 0.1, using: &random)
+    third.scores = try scores(.f32, count: mask.channels, using: &random)
+    third.provenance = Provenance(["recipe": "another"])
+    var fourth = second
+    fourth.deployment = .static
+    return [main, second, third, fourth]
   }
 }

@@ -16,30 +16,38 @@ import Testing
     var contentID: String?
     var sections: [SectionRow]?
     var layers: [Layer]?
-    var mask: [[String]]?
-    var alignment: AlignmentRow?
-    var scores: Scores?
-    var deployment: Deployment?
-    var provenance: [String: String]?
-    var unknownSections: [Unknown]?
+    var instances: [Instance]?
+    var notUnderstood: [Opaque]?
 
     enum CodingKeys: String, CodingKey {
-      case outcome, version, sections, layers, mask, alignment, scores, deployment, provenance
+      case outcome, version, sections, layers, instances
       case refusal = "class"
       case contentID = "content_id"
-      case unknownSections = "unknown_sections"
+      case notUnderstood = "not_understood"
     }
 
     struct SectionRow: Codable, Equatable {
       var tag: String
+      var instance: Int
       var flags: Int
       var codec: Int
       var raw_length: Int
+      var content_sha256: String
+    }
+
+    struct Instance: Codable, Equatable {
+      var identity: String
+      var mask: [[String]]
+      var alignment: AlignmentRow?
+      var scores: Scores?
+      var deployment: Deployment?
+      var provenance: [String: String]
     }
 
     struct Layer: Codable, Equatable {
       var kv_heads: Int
       var head_dim: Int
+      var value_dim: Int?
       var query_heads: Int?
       var rotary_width: Int?
       var pairing: String?
@@ -60,13 +68,16 @@ import Testing
 
     struct Deployment: Codable, Equatable {
       var mode: String
-      var sink: Int
-      var recent: Int
-      var accumulate: Int
+      var prefill: String?
+      var empty_heads: String?
+      var sink: Int?
+      var recent: Int?
+      var accumulate: Int?
     }
 
-    struct Unknown: Codable, Equatable {
+    struct Opaque: Codable, Equatable {
       var tag: String
+      var instance: Int
       var safe_to_copy: Bool
       var hex: String
     }
@@ -113,9 +124,10 @@ import Testing
       let file = try LeankFile(bytes)
       let again = try file.encoded()
       let reread = try LeankFile(again)
-      #expect(reread.document == file.document, "\(name)")
-      #expect(reread.unknownSections == file.unknownSections.filter(\.isSafeToCopy), "\(name)")
-      guard file.unknownSections.allSatisfy(\.isSafeToCopy) else { continue }
+      #expect(reread.instances == file.instances, "\(name)")
+      #expect(reread.identities == file.identities, "\(name)")
+      #expect(reread.opaqueSections == file.opaqueSections.filter(\.isSafeToCopy), "\(name)")
+      guard file.opaqueSections.allSatisfy(\.isSafeToCopy) else { continue }
       #expect(reread.contentID == file.contentID, "\(name)")
       let isRaw = file.sections.allSatisfy { $0.codec == .raw }
       if isRaw, reread.sections == file.sections, file.version == .current {
@@ -248,17 +260,31 @@ extension VectorTests.Outcome {
     contentID = file.contentID.hex
     sections = file.sections.map {
       .init(
-        tag: $0.tag, flags: ($0.isCritical ? 1 : 0) + ($0.isSafeToCopy ? 2 : 0),
-        codec: Int($0.codec.rawValue), raw_length: $0.rawLength)
+        tag: $0.tag, instance: $0.instance,
+        flags: ($0.isCritical ? 1 : 0) + ($0.isSafeToCopy ? 2 : 0), codec: Int($0.codec.rawValue),
+        raw_length: $0.rawLength, content_sha256: $0.contentDigest)
     }
-    let document = file.document
-    layers = document.mask.layers.map { layer in
-      let rotary = layer.geometry.attention?.rotary
+    layers = file.document.mask.layers.map { layer in
+      let geometry = layer.geometry
+      let rotary = geometry.attention?.rotary
       return .init(
-        kv_heads: layer.geometry.kvHeads, head_dim: layer.geometry.headDim,
-        query_heads: layer.geometry.attention?.queryHeads, rotary_width: rotary?.width,
+        kv_heads: geometry.kvHeads, head_dim: geometry.headDim,
+        value_dim: geometry.attention == nil ? nil : geometry.valueDim,
+        query_heads: geometry.attention?.queryHeads, rotary_width: rotary?.width,
         pairing: rotary.map { $0.width == 0 ? "none" : $0.pairing.rawValue })
     }
+    instances = zip(file.identities, file.instances).map { .init($0, $1) }
+    notUnderstood = file.opaqueSections.map { section in
+      .init(
+        tag: section.name, instance: section.instance, safe_to_copy: section.isSafeToCopy,
+        hex: section.bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined())
+    }
+  }
+}
+
+extension VectorTests.Outcome.Instance {
+  init(_ identity: ContentID, _ document: MaskDocument) {
+    self.identity = identity.hex
     mask = document.mask.layers.map { layer in
       layer.heads.map { head in String((0..<head.width).map { head[$0] ? "1" : "0" }) }
     }
@@ -273,13 +299,10 @@ extension VectorTests.Outcome {
     }
     deployment = document.deployment.map {
       .init(
-        mode: $0.mode.rawValue, sink: $0.window?.sink ?? 0, recent: $0.window?.recent ?? 0,
-        accumulate: $0.window?.accumulate ?? 0)
+        mode: $0.mode.rawValue, prefill: $0.window?.prefill.rawValue,
+        empty_heads: $0.window?.emptyHeads.rawValue, sink: $0.window?.sink,
+        recent: $0.window?.recent, accumulate: $0.window?.accumulate)
     }
     provenance = document.provenance.entries
-    unknownSections = file.unknownSections.map { section in
-      let hex = section.bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-      return .init(tag: section.name, safe_to_copy: section.isSafeToCopy, hex: hex)
-    }
   }
 }

@@ -163,13 +163,83 @@ struct MaskImporterTests {
   @Test(
     arguments: [
       ["mask", "other"], ["mask", "layers.0.mask"], ["a", "b"], ["a0", "a2"], ["a1", "a2"],
-      ["a0b0", "a1b1"], ["a0", "a00"], ["a0", "a0b"], ["layers.1.mask"], ["layers.00.mask", "x"],
+      ["a0b0", "a1b1"], ["a0", "a00"], ["a0", "a0b"], ["layers.00.mask", "x"],
+      ["sublayers3", "sublayers5"], ["layers3x1", "layers3x3"],
       ["x.0.mask", "y.0.mask"], ["x1", "x"], ["a99999999999999999999", "a0"],
     ])
   func namesThatDoNotTell(names: [String]) {
     #expect(throws: InterchangeError(.names, "")) {
       try Self.read(names.map { ($0, Self.plane) })
     }
+  }
+
+  /// Numbers behind `layers.` are those of a model, of which some layers have no K cache of heads.
+  @Test(
+    arguments: [
+      ["layers.3.mask", "layers.1.mask"],
+      ["model.layers.1.self_attn.k", "model.layers.3.self_attn.k"],
+      ["layer_1", "layer_3"], ["Layer1", "Layer3"],
+    ])
+  func layersOfAModel(names: [String]) throws {
+    let imported = try Self.read(names.map { ($0, Self.plane) })
+    let mask = try #require(imported.mask)
+    #expect(mask.layers.map(\.geometry.kvHeads) == [0, 1, 0, 1])
+    #expect(mask.layers[0].geometry == .withoutCache && mask.channels == 4)
+    #expect(imported.notes.count == 1)
+
+    // with a model: its layers, more without heads behind them, or those that have heads, counted alone
+    let layer = try LayerGeometry(
+      kvHeads: 1, headDim: 2,
+      attention: AttentionGeometry(queryHeads: 2, rotary: RotaryGeometry(width: 2, pairing: .half)))
+    let model: [LayerGeometry] = [.withoutCache, layer, .withoutCache, layer, .withoutCache]
+    let file = try NpzWriter.bytes(of: names.map { NamedTensor(name: $0, array: Self.plane) })
+    let adopted = try MaskImporter.read(file.span, as: .npz, geometry: model)
+    #expect(adopted.layers == model && adopted.notes.isEmpty)
+    #expect(adopted.mask?.layers.map(\.keptCount) == [0, 1, 0, 1, 0])
+    #expect(try adopted.mask == mask.adopting(model))
+    for other in [[layer, layer, layer, layer], [layer, .withoutCache, layer], [layer, layer]] {
+      #expect(throws: InterchangeError(.geometry, "")) {
+        try MaskImporter.read(file.span, as: .npz, geometry: other)
+      }
+    }
+  }
+
+  /// Arrays and names that count only the layers with a K cache of heads.
+  @Test func attentionLayersOfAModel() throws {
+    let layer = try LayerGeometry(
+      kvHeads: 1, headDim: 2,
+      attention: AttentionGeometry(queryHeads: 2, rotary: RotaryGeometry(width: 2, pairing: .half)))
+    let model: [LayerGeometry] = [.withoutCache, layer, .withoutCache, layer]
+    let cube = TensorArray(scalar: .u8, shape: [2, 1, 2], bytes: [1, 0, 1, 1])
+    let npy = try NpyWriter.bytes(of: cube)
+    let imported = try MaskImporter.read(npy.span, as: .npy, geometry: model)
+    #expect(imported.layers == model)
+    #expect(imported.mask?.layers.map { $0.heads.map(\.channels) } == [[], [[0]], [], [[0, 1]]])
+    let table = Array("0.5\t1\n0\t0.25\n".utf8)
+    let scores = try MaskImporter.read(table.span, as: .tsv, geometry: model)
+    #expect(scores.layers == model && scores.scores?.values == [0.5, 1, 0, 0.25])
+    let names = try NpzWriter.bytes(
+      of: (0...1).map { NamedTensor(name: "layers.\($0).mask", array: Self.plane) })
+    #expect(
+      try MaskImporter.read(names.span, as: .npz, geometry: model).mask?.layers.map(\.keptCount)
+        == [0, 1, 0, 1])
+    let three = try NpyWriter.bytes(
+      of: TensorArray(scalar: .u8, shape: [3, 1, 2], bytes: [1, 0, 1, 1, 0, 0]))
+    #expect(throws: InterchangeError(.geometry, "")) {
+      try MaskImporter.read(three.span, as: .npy, geometry: model)
+    }
+    // the mask's own layers may be counted so too
+    let bare = try #require(try MaskImporter.read(npy.span, as: .npy).mask)
+    #expect(try bare.adopting(model) == imported.mask)
+  }
+
+  @Test func layersWithNothingBetween() throws {
+    let none = TensorArray(scalar: .u8, shape: [0, 0], bytes: [])
+    let named = try Self.read([("layers.0.mask", Self.plane), ("layers.1.mask", none)])
+    #expect(named.layers.map(\.hasCache) == [true, false] && named.notes.isEmpty)
+    #expect(throws: InterchangeError(.shape, "")) { try Self.read([("layers.0.mask", none)]) }
+    let far = "layers.4096.mask"
+    #expect(throws: InterchangeError(.limit, "")) { try Self.read([(far, Self.plane)]) }
   }
 
   @Test func roleByNameHolds() throws {

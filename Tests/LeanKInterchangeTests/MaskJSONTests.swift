@@ -57,6 +57,13 @@ struct MaskJSONTests {
       #"{"format": "other", "version": 1, "layers": [{"kv_heads": 1, "head_dim": 1}], "mask": [[[]]]}"#,
       #"{"format": "leank-mask", "version": 2, "layers": [{"kv_heads": 1, "head_dim": 1}], "mask": [[[]]]}"#,
       document(layers: "[]"), document(layers: "{}"), document(layers: "[1]"),
+      document(layers: #"[{"kv_heads": 0, "head_dim": 0}]"#, rest: #""mask": [[]]"#),
+      document(layers: #"[{"kv_heads": 0, "head_dim": 4}, {"kv_heads": 2, "head_dim": 4}]"#),
+      document(layers: #"[{"kv_heads": 2, "head_dim": 4, "value_dim": 4}]"#),
+      document(
+        layers:
+          #"[{"kv_heads": 2, "head_dim": 4, "value_dim": 0, "query_heads": 4, "rotary_width": 4, "pairing": "half"}]"#
+      ),
       document(layers: #"[{"kv_heads": 2}]"#),
       document(layers: #"[{"kv_heads": 0, "head_dim": 4}]"#),
       document(layers: #"[{"kv_heads": 2.0, "head_dim": 4}]"#),

@@ -57,6 +57,40 @@ struct RoundTripTests {
     return try MaskImporter.read(file.span, as: format, geometry: geometry)
   }
 
+  /// Layers without a K cache of heads, the last one too, and values of another width.
+  @Test(arguments: [InterchangeFormat.safetensors, .npz, .json])
+  func layersWithoutCache(format: InterchangeFormat) throws {
+    let rotary = try RotaryGeometry(width: 4, pairing: .half)
+    let layer = try LayerGeometry(
+      kvHeads: 2, headDim: 6,
+      attention: AttentionGeometry(queryHeads: 4, rotary: rotary, valueDim: 8))
+    let head = ChannelSet(width: 6, channels: [1, 5])
+    let cached = try LayerMask(geometry: layer, heads: [head, ChannelSet(width: 6)])
+    let none = try LayerMask(geometry: .withoutCache, heads: [])
+    let mask = try ChannelMask(layers: [none, cached, none, cached, none])
+    let scores = try ImportanceScores(kind: "importance", values: (0..<24).map { Float($0) })
+    let document = try MaskDocument(mask: mask, scores: scores)
+    let again = try Self.roundTrip(document, .both, format)
+    let shapes = again.layers.map { [$0.kvHeads, $0.headDim] }
+    #expect(shapes == [[0, 0], [2, 6], [0, 0], [2, 6], [0, 0]])
+    #expect(try again.mask?.adopting(mask.layers.map(\.geometry)) == mask)
+    #expect(again.scores == scores && again.notes.isEmpty)
+    if format == .json { #expect(again.mask == mask) }
+    let model = mask.layers.map(\.geometry)
+    #expect(try Self.roundTrip(document, .mask, format, geometry: model).mask == mask)
+  }
+
+  @Test(arguments: [InterchangeFormat.npy, .pth, .tsv])
+  func oneArrayCannotHoldThem(format: InterchangeFormat) throws {
+    let layer = try LayerMask(
+      geometry: LayerGeometry(kvHeads: 1, headDim: 2), heads: [ChannelSet(width: 2)])
+    let none = try LayerMask(geometry: .withoutCache, heads: [])
+    let document = try MaskDocument(mask: ChannelMask(layers: [layer, none]))
+    #expect(throws: InterchangeError(.unwritable, "")) {
+      try MaskExporter.bytes(of: document, .mask, as: format)
+    }
+  }
+
   @Test(arguments: InterchangeFormat.allCases) func masks(format: InterchangeFormat) throws {
     for seed in UInt64(0)..<20 {
       let document = try Self.document(seed: seed, isRagged: false, scalar: nil, kind: "")

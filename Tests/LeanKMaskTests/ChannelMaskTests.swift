@@ -85,6 +85,16 @@ struct ChannelMaskTests {
         try LayerMask(geometry: geometry, heads: [head, ChannelSet(width: 5)])
       } == .headWidth)
     #expect(code { () throws(MaskError) in try ChannelMask(layers: []) } == .layerCount)
+    let none = try LayerMask(geometry: .withoutCache, heads: [])
+    #expect(code { () throws(MaskError) in try ChannelMask(layers: [none, none]) } == .geometry)
+    #expect(
+      code { () throws(MaskError) in try LayerMask(geometry: .withoutCache, heads: [head]) }
+        == .headCount)
+    let noValues = AttentionGeometry(queryHeads: 2, rotary: .none, valueDim: 0)
+    #expect(
+      code { () throws(MaskError) in try LayerGeometry(kvHeads: 2, headDim: 4, attention: noValues)
+      }
+        == .geometry)
     #expect(code { () throws(MaskError) in try Alignment(unit: 0, rule: .given) } == .alignment)
     #expect(
       code { () throws(MaskError) in try Alignment(unit: 1, rule: .given, targetRatio: .nan) }
@@ -117,6 +127,35 @@ struct ChannelMaskTests {
     #expect(throws: MaskError(.geometry, "")) {
       try adopted.adopting([LayerGeometry(kvHeads: 1, headDim: 4, attention: other)])
     }
+  }
+
+  @Test("a mask adopts a checkpoint some layers of which have no K cache of heads")
+  func adoptionOfSomeLayers() throws {
+    let attention = AttentionGeometry(
+      queryHeads: 2, rotary: try RotaryGeometry(width: 4, pairing: .half), valueDim: 6)
+    let full = try LayerGeometry(kvHeads: 1, headDim: 4, attention: attention)
+    let bare = try LayerMask(
+      geometry: LayerGeometry(kvHeads: 1, headDim: 4), heads: [ChannelSet.full(width: 4)])
+    let none = try LayerMask(geometry: .withoutCache, heads: [])
+    let model: [LayerGeometry] = [.withoutCache, full, .withoutCache, full, .withoutCache]
+    for layers in [
+      [none, bare, none, bare, none], [none, bare, none, bare], [bare, bare],
+    ] {
+      let adopted = try ChannelMask(layers: layers).adopting(model)
+      #expect(adopted.layers.map(\.geometry) == model)
+      #expect(adopted.layers.map(\.keptCount) == [0, 4, 0, 4, 0])
+      #expect(adopted.knowsAttention && adopted.layers[1].geometry.valueDim == 6)
+    }
+    for (layers, code) in [
+      ([bare, none, bare, none, none], MaskError.Code.geometry),
+      ([bare, none, bare, none], .geometry), ([none, bare], .layerCount), ([bare], .layerCount),
+      ([bare, bare, bare], .layerCount), ([bare, bare, bare, bare, bare], .geometry),
+    ] {
+      #expect(throws: MaskError(code, "")) { try ChannelMask(layers: layers).adopting(model) }
+    }
+    // a width that is the keys' own is no difference
+    let plain = AttentionGeometry(queryHeads: 2, rotary: attention.rotary, valueDim: 4)
+    #expect(try LayerGeometry(kvHeads: 1, headDim: 4, attention: plain).attention?.valueDim == nil)
   }
 
   /// The rule in DESIGN, spelled with sets: near keys of decoded token j at position t.

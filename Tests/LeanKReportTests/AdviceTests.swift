@@ -48,6 +48,36 @@ struct AdviceTests {
     #expect(normed[.uniformWidths]?.text.contains("rows") == false)
   }
 
+  /// Layers without a K cache of heads say nothing about the mask, and cost nothing.
+  @Test("layers without a K cache of heads change no number but that of layers")
+  func layersWithoutCache() throws {
+    let geometry = AttentionGeometry(
+      queryHeads: 2, rotary: try RotaryGeometry(width: 8, pairing: .half), valueDim: 12)
+    let cached = try mask(counts: [[4, 2], [8, 0]], headDim: 8, attention: geometry)
+    let none = try LayerMask(geometry: .withoutCache, heads: [])
+    let hybrid = try ChannelMask(layers: [none, cached.layers[0], none, none, cached.layers[1]])
+    let subjects = try [cached, hybrid].map {
+      ReportSubject(try MaskDocument(mask: $0), title: "m")
+    }
+    let statistics = subjects.map(\.profile.statistics)
+    #expect(statistics[0].keptRatio == statistics[1].keptRatio)
+    #expect(statistics[0].emptyHeads == 1 && statistics[1].emptyHeads == 1)
+    #expect(statistics.map(\.layers) == [2, 5] && statistics.map(\.heads) == [4, 4])
+    #expect(subjects[0].cost.densePerToken == subjects[1].cost.densePerToken)
+    // 4 heads of values of 12 in two bytes, one of them without middle tokens
+    #expect(subjects[1].cost.densePerToken == CacheBytes(keys: 4 * 8 * 2, values: 4 * 12 * 2))
+    #expect(subjects[1].cost.middlePerToken == CacheBytes(keys: 14 * 2, values: 3 * 12 * 2))
+    let (one, other) = (Advice.on(subjects[0]), Advice.on(subjects[1]))
+    #expect(one.map(\.text) == other.map(\.text))
+    #expect(UniformWidths(of: subjects[0].profile) == UniformWidths(of: subjects[1].profile))
+    let lines = SummaryText(subjects[1], usesColor: true).lines
+    #expect(lines.contains { $0.contains("layers 0, 2-3: no K cache of heads") })
+    #expect(HeadText(subjects[1], layer: 0)?.lines == ["layer 0: no K cache of heads"])
+    #expect(HeadText(subjects[1], layer: 0, head: 0) == nil)
+    #expect(HTMLReport(subjects[1]).text.contains("no K cache of heads"))
+    #expect(HeatmapSVG(subjects[1]).text.contains("<svg"))
+  }
+
   @Test("what only rows and zeroed do is no matter where norms rule them out")
   func normed() throws {
     let document = try MaskDocument(

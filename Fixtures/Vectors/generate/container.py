@@ -10,7 +10,7 @@ import subprocess
 import zlib
 from dataclasses import dataclass, field
 
-SIGNATURE = bytes.fromhex("894c4e4b0d0a1a0a")
+SIGNATURE = bytes.fromhex("8c4c4e4b0d0a1a0a")
 ORDER = ["GEOM", "MASK", "ALGN", "SCOR", "DEPL", "PROV"]
 
 
@@ -21,12 +21,13 @@ class Section:
     flags: int | None = None
     codec: int = 0
     stored: bytes | None = None
+    instance: int = 0
     # Values written in place of the right ones.
     offset: int | None = None
     stored_length: int | None = None
     raw_length: int | None = None
     crc: int | None = None
-    reserved16: int = 0
+    digest: bytes | None = None
     reserved32: int = 0
 
     def __post_init__(self):
@@ -38,6 +39,18 @@ class Section:
     @property
     def tag_bytes(self):
         return self.tag if isinstance(self.tag, bytes) else self.tag.encode()
+
+    @property
+    def sha256(self):
+        return hashlib.sha256(self.raw).digest() if self.digest is None else self.digest
+
+    @property
+    def written_raw_length(self):
+        return len(self.raw) if self.raw_length is None else self.raw_length
+
+    def logical(self, instance):
+        """What a content id covers of the entry, 48 bytes."""
+        return self.tag_bytes + struct.pack("<BBHQ", self.flags, 0, instance, self.written_raw_length) + self.sha256
 
 
 @dataclass
@@ -57,34 +70,43 @@ class File:
     tail: bytes = b""
     after: bytes = b""
 
-    def section(self, tag):
-        return next(s for s in self.sections if s.tag == tag)
+    def section(self, tag, instance=0):
+        return next(s for s in self.sections if s.tag == tag and s.instance == instance)
 
     def identity(self):
         if self.content_id is not None:
             return self.content_id
-        digest = hashlib.sha256()
-        for s in self.sections:
-            digest.update(s.tag_bytes + bytes([s.flags, 0, 0, 0]) + struct.pack("<Q", len(s.raw)) + s.raw)
-        return digest.digest()
+        return hashlib.sha256(b"".join(s.logical(s.instance) for s in self.sections)).digest()
+
+    def identity_of(self, instance):
+        """The content id of the file that holds one mask alone."""
+        by_place = {(s.tag, s.instance): s for s in self.sections}
+        alone = []
+        for tag in ORDER:
+            own = by_place.get((tag, instance))
+            shared = by_place.get((tag, 0)) if tag in ("GEOM", "SCOR", "PROV") else None
+            alone += [s for s in [own or shared] if s]
+        alone += [s for s in self.sections if s.tag not in ORDER and s.instance == instance and s.flags == 2]
+        return hashlib.sha256(b"".join(s.logical(0) for s in alone)).digest()
 
     def build(self):
-        position = 64 + 40 * len(self.sections) + 8
+        position = 64 + 72 * len(self.sections) + 8
         entries, body = b"", b""
         for s in self.sections:
-            gap = -position % 8
+            gap = -position % (64 if s.tag == "SCOR" else 8)
             body += self.padding * gap
             position += gap
             entries += s.tag_bytes + struct.pack(
-                "<BBHQQQII",
+                "<BBHQQQII32s",
                 s.flags,
                 s.codec,
-                s.reserved16,
+                s.instance,
                 position if s.offset is None else s.offset,
                 len(s.stored) if s.stored_length is None else s.stored_length,
-                len(s.raw) if s.raw_length is None else s.raw_length,
+                s.written_raw_length,
                 zlib.crc32(s.stored) if s.crc is None else s.crc,
                 s.reserved32,
+                s.sha256,
             )
             body += s.stored
             position += len(s.stored)
@@ -107,31 +129,37 @@ class File:
 # --- content -----------------------------------------------------------------------------------
 
 
-def layer(kv_heads, head_dim, query_heads=None, rotary_width=None, pairing=None):
+def layer(kv_heads, head_dim, query_heads=None, rotary_width=None, pairing=None, value_dim=None):
     """A layer's geometry as the sidecars have it; None = not known."""
     return {
         "kv_heads": kv_heads,
         "head_dim": head_dim,
+        "value_dim": None if pairing is None else value_dim or head_dim,
         "query_heads": query_heads,
         "rotary_width": rotary_width,
         "pairing": pairing,
     }
 
 
+def no_cache():
+    """A layer without a K cache of heads."""
+    return layer(0, 0)
+
+
 def geom(layers):
     out = b""
     for item in layers:
-        known = item["pairing"] is not None
-        pairing = {None: 0, "none": 0, "half": 1, "interleaved": 2}[item["pairing"]]
+        value_dim = item["value_dim"]
         out += struct.pack(
-            "<IIIIBBH",
+            "<BBHIIIII",
+            item["pairing"] is not None,
+            {None: 0, "none": 0, "half": 1, "interleaved": 2}[item["pairing"]],
+            0,
             item["kv_heads"],
             item["head_dim"],
+            0 if value_dim == item["head_dim"] else value_dim or 0,
             item["query_heads"] or 0,
             item["rotary_width"] or 0,
-            known,
-            pairing,
-            0,
         )
     return out
 
@@ -163,12 +191,21 @@ def algn(unit=32, rule="given", target_ratio=None, channels_kept=0):
 
 def scor(kind, dtype, bits):
     head = struct.pack("<BBH", {"f32": 1, "f16": 2, "bf16": 3}[dtype], 0, len(kind)) + kind.encode()
-    head += b"\0" * (-len(head) % 4)
+    head += b"\0" * (-len(head) % 64)
     return head + b"".join(struct.pack("<I" if dtype == "f32" else "<H", b) for b in bits)
 
 
-def depl(mode="windowed", sink=0, recent=0, accumulate=0):
-    return struct.pack("<IIII", {"static": 1, "windowed": 2}[mode], sink, recent, accumulate)
+def depl(mode="windowed", sink=0, recent=0, accumulate=0, prefill="dense", empty_heads="absent"):
+    return struct.pack(
+        "<BBBBIII",
+        {"static": 1, "windowed": 2}[mode],
+        ["dense", "windowed"].index(prefill),
+        ["absent", "zero"].index(empty_heads),
+        0,
+        sink,
+        recent,
+        accumulate,
+    )
 
 
 def prov_entry(key, value):
@@ -270,52 +307,84 @@ def compressed(section, stored=None):
 
 
 @dataclass
-class Document:
-    """What a file says, in the sidecars' terms, and how to write it."""
+class Mask:
+    """What a file says of one mask, in the sidecars' terms."""
 
-    layers: list
     mask: list
     alignment: dict | None = None
     scores: dict | None = None
     deployment: dict | None = None
     provenance: dict = field(default_factory=dict)
-    unknown: list = field(default_factory=list)
 
-    def file(self, **options):
-        sections = [Section("GEOM", geom(self.layers)), Section("MASK", mask_bits(self.layers, self.mask))]
+    def sections(self, layers, instance):
+        yield Section("MASK", mask_bits(layers, self.mask), instance=instance)
         if self.alignment:
             kept = sum(head.count("1") for heads in self.mask for head in heads)
             self.alignment["channels_kept"] = kept
-            sections.append(Section("ALGN", algn(**self.alignment)))
+            yield Section("ALGN", algn(**self.alignment), instance=instance)
         if self.scores:
-            sections.append(Section("SCOR", scor(**self.scores)))
+            yield Section("SCOR", scor(**self.scores), instance=instance)
         if self.deployment:
-            sections.append(Section("DEPL", depl(**self.deployment)))
+            yield Section("DEPL", depl(**self.deployment), instance=instance)
         if self.provenance:
-            sections.append(Section("PROV", prov(self.provenance)))
-        return File(sections + list(self.unknown), **options)
+            yield Section("PROV", prov(self.provenance), instance=instance)
+
+    def sidecar(self, main):
+        scores = self.scores or main.scores
+        windowed = {"prefill": "dense", "empty_heads": "absent"}
+        return {
+            "mask": self.mask,
+            "alignment": self.alignment,
+            "scores": scores
+            and {"kind": scores["kind"], "dtype": scores["dtype"], "bits": " ".join(f"{b:x}" for b in scores["bits"])},
+            "deployment": self.deployment
+            and ({"mode": "static"} if self.deployment["mode"] == "static" else windowed | self.deployment),
+            "provenance": self.provenance or main.provenance,
+        }
+
+
+@dataclass
+class Document:
+    """What a file says, and how to write it. `unknown` are sections that are not in the text, or not understood."""
+
+    layers: list
+    masks: list
+    unknown: list = field(default_factory=list)
+
+    def file(self, **options):
+        sections = [Section("GEOM", geom(self.layers))] + list(self.unknown)
+        for instance, mask in enumerate(self.masks):
+            sections += mask.sections(self.layers, instance)
+        known = {tag: index for index, tag in enumerate(ORDER)}
+        sections.sort(key=lambda s: (known.get(s.tag, len(known)), s.tag_bytes, s.instance))
+        return File(sections, **options)
 
     def sidecar(self, file, describes):
-        scores = self.scores and {
-            "kind": self.scores["kind"],
-            "dtype": self.scores["dtype"],
-            "bits": " ".join(f"{b:x}" for b in self.scores["bits"]),
-        }
+        hidden = {(s.tag, s.instance) for s in self.unknown}
         return {
             "describes": describes,
             "outcome": "valid",
             "version": [file.major, file.minor],
             "content_id": file.identity().hex(),
             "sections": [
-                {"tag": s.tag, "flags": s.flags, "codec": s.codec, "raw_length": len(s.raw)} for s in file.sections
+                {
+                    "tag": s.tag,
+                    "instance": s.instance,
+                    "flags": s.flags,
+                    "codec": s.codec,
+                    "raw_length": len(s.raw),
+                    "content_sha256": s.sha256.hex(),
+                }
+                for s in file.sections
             ],
             "layers": self.layers,
-            "mask": self.mask,
-            "alignment": self.alignment,
-            "scores": scores,
-            "deployment": self.deployment,
-            "provenance": self.provenance,
-            "unknown_sections": [
-                {"tag": s.tag, "safe_to_copy": s.flags == 2, "hex": s.raw.hex()} for s in self.unknown
+            "instances": [
+                {"identity": file.identity_of(n).hex()} | mask.sidecar(self.masks[0])
+                for n, mask in enumerate(self.masks)
+            ],
+            "not_understood": [
+                {"tag": s.tag, "instance": s.instance, "safe_to_copy": s.flags == 2, "hex": s.raw.hex()}
+                for s in file.sections
+                if (s.tag, s.instance) in hidden
             ],
         }

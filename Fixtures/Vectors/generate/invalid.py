@@ -1,17 +1,20 @@
-"""Broken files: one fault each, with the class of refusal. Checksums hold unless they are the fault."""
+"""Broken files with their class of refusal, one fault each but where two show their order. Checksums hold unless they are the fault."""
 
 import struct
 import zlib
 
 from container import (
     SIGNATURE,
+    Mask,
     Section,
+    algn,
     block,
     compressed,
     depl,
     frame,
     geom,
     layer,
+    prov,
     prov_entry,
     scor,
     zstd,
@@ -20,11 +23,11 @@ from valid import document, small
 
 
 def base(**parts):
-    """A file with all sections, into which faults are put."""
+    """A file of one mask with all sections, into which faults are put."""
     return document(
         [layer(1, 9, 2, 8, "half")],
         [["110100101"]],
-        alignment={"unit": 4, "rule": "leank", "target_ratio": 0.5},
+        alignment={"unit": 5, "rule": "leank", "target_ratio": 0.5},
         scores={"kind": "leank.alpha", "dtype": "f32", "bits": [0x3F000000] * 9},
         deployment={"mode": "windowed", "sink": 4, "recent": 16, "accumulate": 4},
         provenance={"model": "example/model"},
@@ -41,7 +44,7 @@ def scenarios():
         assert name not in out, name
         out[name] = (refusal, describes, content)
 
-    for part in (front, ends, header, table, order_and_layout, lengths, frames, limits):
+    for part in (front, ends, header, table, order_and_layout, instances, lengths, frames, limits, checks_in_order):
         part(add)
     for part in (geometry, mask, alignment, scores, deployment, provenance):
         part(add)
@@ -99,6 +102,10 @@ def front(add):
         "byte_order_mark": b"\xef\xbb\xbf" + good,
     }.items():
         add(f"signature_{name}", "signature", f"another file: {name}", content)
+    draft = bytes.fromhex("894c4e4b0d0a1a0a")
+    add("draft_front", "major_version", "the front of a draft of the format", draft + good[8:])
+    add("draft_signature", "major_version", "the signature of a draft alone", draft)
+    add("draft_cut", "signature", "a part of a draft's signature", draft[:7])
     unix = good.replace(b"\r\n", b"\n")
     dos = good.replace(b"\n", b"\r\n")
     for name, content in {
@@ -162,9 +169,9 @@ def table(add):
     good = base().build()
     add("table_checksum_0", "table_checksum", "table_crc32 0", with_options(table_crc=0))
     for name, offset in (("tag", 0), ("flags", 4), ("codec", 5), ("offset", 8), ("stored_length", 16),
-                         ("raw_length", 24), ("section_crc32", 32)):
+                         ("instance", 6), ("raw_length", 24), ("section_crc32", 32), ("content_sha256", 40)):
         flipped = bytearray(good)
-        flipped[64 + 40 + offset] ^= 1
+        flipped[64 + 72 + offset] ^= 1
         add(f"table_flip_{name}", "table_checksum", f"a flipped bit in {name} of MASK", bytes(flipped))
     add("table_reserved", "reserved", "the bytes behind table_crc32 are not zero", with_options(table_reserved=1))
     for name, tag in (("lower_case", b"nOTE"), ("lower_case_later", b"NOTe"), ("digit_first", b"1OTE"),
@@ -188,9 +195,8 @@ def table(add):
     for tag in ("MASK", "SCOR", "NOTE"):
         add(f"codec_2_{tag.lower()}", "codec", f"codec 2 in {tag}", with_section(tag, codec=2))
     add("codec_255", "codec", "codec 255", with_section("GEOM", codec=255))
+    add("codec_1_scor", "codec", "scores compressed by zstd", with_section("SCOR", codec=1, stored=b"\0"))
     for tag in ("GEOM", "NOTE"):
-        add(f"entry_reserved16_{tag.lower()}", "reserved", f"reserved bytes 6 and 7 of the entry of {tag}",
-            with_section(tag, reserved16=1))
         add(f"entry_reserved32_{tag.lower()}", "reserved", f"reserved bytes 36 to 39 of the entry of {tag}",
             with_section(tag, reserved32=0x80000000))
     for tag in ("GEOM", "MASK", "ALGN", "SCOR", "DEPL", "PROV", "NOTE"):
@@ -198,6 +204,9 @@ def table(add):
         add(f"section_flip_{tag.lower()}", "section_checksum", f"a flipped bit in {tag}",
             with_section(tag, stored=bytes([raw[0] ^ 1]) + raw[1:], crc=zlib.crc32(raw)))
     add("section_checksum_0", "section_checksum", "section_crc32 0", with_section("SCOR", crc=0))
+    for tag in ("GEOM", "MASK", "SCOR", "NOTE"):
+        add(f"section_digest_{tag.lower()}", "section_digest", f"content_sha256 of {tag} is another's",
+            with_section(tag, digest=bytes(range(32))))
 
 
 def order_and_layout(add):
@@ -225,7 +234,7 @@ def order_and_layout(add):
         add(f"missing_{name}", "missing_section", f"only these sections: {tags or 'none'}", reordered(tags))
 
     good = base()
-    offsets = {"GEOM": 64 + 40 * 7 + 8}
+    offsets = {"GEOM": 64 + 72 * 7 + 8}
     for name, tag, offset in (
         ("gap", "GEOM", offsets["GEOM"] + 8),
         ("unaligned", "GEOM", offsets["GEOM"] + 1),
@@ -235,6 +244,7 @@ def order_and_layout(add):
         ("largest", "MASK", 2**64 - 1),
         ("wraps", "MASK", 2**64 - 8),
         ("sign", "MASK", 2**63),
+        ("scores_at_8", "SCOR", offsets["GEOM"] + 24 + 8 + 24),
     ):
         add(f"offset_{name}", "section_layout", f"offset of {tag} {offset}", with_section(tag, offset=offset))
     note = Section("NOTE", bytes(200), flags=2)
@@ -243,10 +253,136 @@ def order_and_layout(add):
     note.stored_length = 200
     add("section_beyond_file", "section_layout", "a section longer than the file", file.build())
     add("table_beyond_file", "section_layout", "a table longer than the file", with_options(section_count=40))
-    add("padding_behind_table", "padding", "padding that is not zero", with_options(padding=b"\1"))
+    add("padding_between_sections", "padding", "padding that is not zero", with_options(padding=b"\1"))
     good.padding = b"\xff"
     good.sections = [good.section("GEOM"), good.section("MASK"), good.section("DEPL")]
-    add("padding_between_sections", "padding", "padding of ones", good.build())
+    add("padding_of_ones", "padding", "padding of ones", good.build())
+    built = bytearray(base().build())
+    scores = int.from_bytes(built[64 + 72 * 3 + 8 : 64 + 72 * 3 + 16], "little")
+    built[scores - 1] = 1
+    add("padding_before_scores", "padding", "the byte before SCOR, which begins at a multiple of 64", bytes(built))
+
+
+def instances(add):
+    def with_masks(count, *sections, masks=None):
+        """A file of `count` masks with `sections` in their order; `masks` in place of the instances 0, 1, ..."""
+        file = small(more=[Mask([["11110000"]]) for _ in range(count - 1)], unknown=sections).file()
+        for section, instance in zip([s for s in file.sections if s.tag == "MASK"], masks or range(count)):
+            section.instance = instance
+        return file.build()
+
+    window = depl("windowed", 4, 8, 2)
+    for name, describes, content in (
+        ("geom_1", "GEOM of instance 1", with_section("GEOM", instance=1)),
+        ("mask_1_only", "a single MASK of instance 1", with_masks(1, masks=[1])),
+        ("mask_gap", "MASK of instances 0 and 2", with_masks(2, masks=[0, 2])),
+        ("mask_from_1", "MASK of instances 1 and 2", with_masks(2, masks=[1, 2])),
+        ("mask_largest", "MASK of instances 0 and 65535", with_masks(2, masks=[0, 65535])),
+        ("algn_without_mask", "ALGN of an instance that has no MASK",
+         with_masks(1, Section("ALGN", algn(4, "given", None, 4), instance=1))),
+        ("scor_without_mask", "SCOR of an instance that has no MASK",
+         with_masks(2, Section("SCOR", scor("k", "f16", [0] * 8), instance=2))),
+        ("depl_without_mask", "DEPL of an instance that has no MASK",
+         with_masks(2, Section("DEPL", window, instance=65535))),
+        ("prov_without_mask", "PROV of an instance that has no MASK",
+         with_masks(1, Section("PROV", prov({"k": "v"}), instance=1))),
+        ("unknown_without_mask", "an unknown section of an instance that has no MASK",
+         with_masks(2, Section("NOTE", b"", instance=2))),
+    ):
+        add(f"instance_{name}", "instance", describes, content)
+    add("order_two_geoms", "instance", "GEOM twice, as instances 0 and 1",
+        with_masks(2, Section("GEOM", small().file().section("GEOM").raw, instance=1)))
+    for name, masks in (("descending", [1, 0]), ("twice", [0, 0])):
+        add(f"order_instances_{name}", "section_order", f"MASK of instances {masks}", with_masks(2, masks=masks))
+    add("order_by_instance_first", "section_order", "instance by instance, not tag by tag", (lambda f: (
+        f.sections.insert(1, f.sections.pop()), f.build())[1])(
+            small(more=[Mask([["11110000"]], deployment={"mode": "static"})]).file()))
+    scores = scor("k", "f16", [0] * 8)
+    add("redundant_scores", "redundant_section", "instance 1 has the scores of instance 0 once more",
+        with_masks(2, Section("SCOR", scores), Section("SCOR", scores, instance=1)))
+    add("redundant_provenance", "redundant_section", "instance 2 has the provenance of instance 0 once more",
+        with_masks(3, Section("PROV", prov({"k": "v"})), Section("PROV", prov({"k": "v"}), instance=2)))
+    add("instance_alignment", "alignment", "channels_kept of instance 1 is that of instance 0",
+        with_masks(2, Section("ALGN", algn(4, "given", None, 4)),
+                   Section("ALGN", algn(4, "given", None, 5), instance=1)))
+    add("instance_mask_bits", "mask_bits", "an unused bit in the MASK of instance 1",
+        (lambda f: (setattr(f.section("MASK", 1), "raw", b"\xf0\x02"), setattr(f.section("MASK", 1), "stored", b"\xf0\x02"),
+                    f.build())[2])(document([layer(1, 9, 2, 8, "half")], [["1" * 9]], more=[Mask([["0" * 9]])]).file()))
+
+
+def checks_in_order(add):
+    """Two faults a file: the class is that of the check that section 6 has first."""
+    good = base().build()
+
+    def scores(**changes):
+        raw = bytearray(base().section("SCOR").raw)
+        for offset, value in changes.values():
+            raw[offset] = value
+        return with_section("SCOR", raw=bytes(raw))
+
+    for name, refusal, describes, content in (
+        ("major_and_checksum", "major_version", "major version 2 and a wrong header_crc32", with_options(major=2, header_crc=0)),
+        ("major_and_truncated", "truncated", "a header of major version 2 that is cut off", with_options(major=2)[:63]),
+        ("header_size_and_length", "header_size", "header_size 72 and file_length 0", with_options(header_size=72, file_length=0)),
+        ("length_limit_and_truncated", "limit", "file_length above the limit, the file shorter", with_options(file_length=1 << 40)),
+        ("length_and_sections", "trailing_bytes", "file_length too small and 65 sections", with_options(file_length=100, section_count=65)),
+        ("table_checksum_and_reserved", "table_checksum", "table_crc32 0 and the bytes behind it", with_options(table_crc=0, table_reserved=1)),
+        ("tag_and_flags", "section_tag", "a tag in lower case with flags 4", with_section("NOTE", tag=b"note", flags=4)),
+        ("flags_and_codec", "section_flags", "flags 1 and codec 2 in DEPL", with_section("DEPL", flags=1, codec=2)),
+        ("flags_and_critical", "section_flags", "an unknown section with flags 5", with_section("NOTE", flags=5)),
+        ("codec_and_reserved", "codec", "codec 2 and reserved bytes", with_section("MASK", codec=2, reserved32=1)),
+        ("reserved_and_order", "reserved", "reserved bytes in a section that is out of order",
+         with_section("PROV", tag="DEPL", reserved32=1)),
+        ("order_and_limit", "section_order", "a doubled section of 2^64 - 1 bytes", with_section("PROV", tag="DEPL", raw_length=2**64 - 1)),
+        ("limit_and_length", "limit", "a raw_length of 2^63 with codec 0", with_section("NOTE", raw_length=2**63)),
+        ("length_and_offset", "section_length", "raw_length and offset wrong", with_section("NOTE", raw_length=9, offset=0)),
+        ("offset_and_padding", "section_layout", "offset wrong and padding not zero",
+         (lambda f: (setattr(f, "padding", b"\1"), setattr(f.section("ALGN"), "offset", 0), f.build())[2])(
+             (lambda f: (setattr(f, "sections", [f.section("GEOM"), f.section("MASK"), f.section("ALGN")]), f)[1])(base()))),
+        ("missing_and_instance", "missing_section", "no GEOM, and MASK of instance 1", (lambda f: (
+            f.sections.pop(0), setattr(f.sections[0], "instance", 1), f.build())[2])(small().file())),
+        ("instance_and_trailing", "instance", "DEPL of instance 7 and a byte behind it", (lambda f: (
+            setattr(f.section("NOTE"), "instance", 7), setattr(f, "tail", b"\0"), f.build())[2])(base())),
+        ("trailing_and_content_id", "trailing_bytes", "a byte behind the last section and a content id of zeros",
+         with_options(tail=b"\0", content_id=bytes(32))),
+        ("content_id_and_checksum", "content_id", "a content id of zeros and section_crc32 0", (lambda f: (
+            setattr(f.section("GEOM"), "crc", 0), setattr(f, "content_id", bytes(32)), f.build())[2])(base())),
+        ("checksum_of_the_last", "section_checksum", "GEOM of 0 bytes, and section_crc32 0 in NOTE", (lambda f: (
+            setattr(f.section("GEOM"), "raw", b""), setattr(f.section("GEOM"), "stored", b""),
+            setattr(f.section("NOTE"), "crc", 0), f.build())[3])(base())),
+        ("length_and_digest", "section_length", "MASK of 3 bytes with the digest of others", with_section("MASK", raw=bytes(3), digest=bytes(32))),
+        ("digest_and_content", "section_digest", "GEOM with kv_heads 0 and the digest of others",
+         with_section("GEOM", raw=patched(base().section("GEOM").raw, 4, "I", 0), digest=bytes(32))),
+        ("content_in_table_order", "alignment", "ALGN with unit 0, PROV with a count of 0", (lambda f: (
+            setattr(f.section("ALGN"), "raw", bytes(24)), setattr(f.section("ALGN"), "stored", bytes(24)),
+            setattr(f.section("PROV"), "raw", bytes(4)), setattr(f.section("PROV"), "stored", bytes(4)), f.build())[4])(base())),
+        ("geometry_known_first", "unknown_value", "attention_known 2 and kv_heads above the limit",
+         with_section("GEOM", raw=patched(patched(base().section("GEOM").raw, 0, "B", 2), 4, "I", 5000))),
+        ("geometry_reserved_and_limit", "reserved", "reserved bytes and kv_heads above the limit",
+         with_section("GEOM", raw=patched(patched(base().section("GEOM").raw, 2, "H", 2), 4, "I", 5000))),
+        ("geometry_limit_and_zero", "limit", "kv_heads 0 and head_dim 4097", with_field("GEOM", 4, "II", 0, 4097)),
+        ("alignment_reserved_and_unit", "reserved", "unit 4097 and reserved bytes",
+         with_section("ALGN", raw=patched(patched(base().section("ALGN").raw, 0, "I", 4097), 6, "H", 1))),
+        ("alignment_unit_and_kept", "limit", "unit 4097 and channels_kept 0",
+         with_section("ALGN", raw=patched(patched(base().section("ALGN").raw, 0, "I", 4097), 16, "Q", 0))),
+        ("scores_reserved_and_length", "reserved", "the reserved byte and a kind_length beyond the section", scores(a=(1, 1), b=(3, 255))),
+        ("scores_length_and_name", "scores", "a kind with a space, and a score too many",
+         with_section("SCOR", raw=scor("two words", "f32", [0] * 10))),
+        ("scores_name_and_padding", "name", "a kind with a space, and padding", scores(a=(4, 32), b=(63, 1))),
+        ("scores_padding_and_score", "padding", "padding, and a score that is NaN", scores(a=(63, 1), b=(67, 255))),
+        ("provenance_count_and_limit", "provenance", "a count of 0 with 1025 entries",
+         with_section("PROV", raw=struct.pack("<I", 0) + bytes(12))),
+        ("provenance_limit_and_end", "limit", "a value of 65,537 bytes that are not there", with_field("PROV", 6, "I", 65537)),
+        ("provenance_name_and_order", "name", "a key of no bytes behind another",
+         with_section("PROV", raw=struct.pack("<I", 2) + prov_entry(b"k", b"") + prov_entry(b"", b""))),
+        ("provenance_name_and_text", "name", "a key with a space and a value that is not UTF-8",
+         with_section("PROV", raw=struct.pack("<I", 1) + prov_entry(b"k k", b"\xff"))),
+        ("truncated_and_damaged", "truncated", "a file that is cut, with a wrong table_crc32", with_options(table_crc=0)[:-1]),
+        ("trailing_and_damaged", "trailing_bytes", "a byte behind a file with a wrong table_crc32", with_options(table_crc=0) + b"\0"),
+        ("signature_and_short", "signature", "three bytes of another file", b"abc"),
+        ("damage_and_short", "transfer_damage", "five bytes of a file whose line ends were converted", good[:4] + b"\n"),
+    ):
+        add(f"order_of_checks_{name}", refusal, describes, content)
 
 
 def lengths(add):
@@ -262,9 +398,9 @@ def lengths(add):
     add("zstd_as_long", "section_length", "a zstd frame as long as its content",
         with_section("NOTE", codec=1, raw=equal, stored=frame(equal, block(1, 20, b"\0", True), checksum=bytes(10))))
     for tag, raw in (
-        ("GEOM", b""), ("GEOM", bytes(19)), ("GEOM", bytes(21)), ("MASK", b""), ("MASK", b"\xff"), ("MASK", bytes(3)),
+        ("GEOM", b""), ("GEOM", bytes(20)), ("GEOM", bytes(25)), ("MASK", b""), ("MASK", b"\xff"), ("MASK", bytes(3)),
         ("ALGN", bytes(23)), ("ALGN", bytes(32)), ("ALGN", b""), ("DEPL", bytes(12)), ("DEPL", bytes(17)),
-        ("SCOR", b""), ("SCOR", bytes(25)), ("SCOR", bytes(297)), ("PROV", b""), ("PROV", bytes(3)),
+        ("SCOR", b""), ("SCOR", bytes(63)), ("PROV", b""), ("PROV", bytes(3)),
     ):
         add(f"length_{tag.lower()}_{len(raw)}", "section_length", f"{tag} of {len(raw)} bytes",
             with_section(tag, raw=raw))
@@ -354,6 +490,7 @@ def limits(add):
     for name, item in (
         ("kv_heads", layer(4097, 1)),
         ("head_dim", layer(1, 4097)),
+        ("value_dim", layer(1, 8, 2, 8, "half", 4097)),
         ("query_heads", layer(1, 8, 65537, 8, "half")),
         ("rotary_width", layer(1, 4096, 1, 4098, "half")),
         ("kv_heads_largest", layer(2**32 - 1, 1)),
@@ -372,8 +509,7 @@ def limits(add):
     file = with_layers([layer(1000, 4000)] * 4 + [layer(1, 8)])
     mask = bytes(2_000_001)
     file.sections[1] = compressed(Section("MASK", mask), frame(mask))
-    scores = scor("k", "f16", [])
-    file.sections.append(compressed(Section("SCOR", scores + bytes(16_000_008 * 2)), b"\0"))
+    file.sections.append(Section("SCOR", scor("k", "f16", [])))
     add("limit_scored_channels", "limit", "scores for 16,000,008 channels", file.build())
     content = bytes(524_289)
     file = small(provenance={"k": ""}).file()
@@ -396,28 +532,43 @@ def limits(add):
 
 def geometry(add):
     for name, describes, offset, form, value in (
-        ("kv_heads_0", "kv_heads 0", 0, "I", 0),
-        ("head_dim_0", "head_dim 0", 4, "I", 0),
-        ("query_heads_0", "query_heads 0 though attention is known", 8, "I", 0),
-        ("rotary_odd", "rotary_width 7", 12, "I", 7),
-        ("rotary_above_head", "rotary_width above head_dim", 12, "I", 10),
-        ("rotary_0_with_pairs", "rotary_width 0 with half pairs", 12, "I", 0),
-        ("pairing_0_with_rotary", "no pairs with rotary_width 8", 17, "B", 0),
-        ("unknown_with_fields", "query_heads, rotary_width and pairing though attention is not known", 16, "B", 0),
+        ("kv_heads_0", "kv_heads 0 with head_dim 9", 4, "I", 0),
+        ("head_dim_0", "head_dim 0 with a KV head", 8, "I", 0),
+        ("value_dim_of_keys", "value_dim is head_dim, which is said by 0", 12, "I", 9),
+        ("query_heads_0", "query_heads 0 though attention is known", 16, "I", 0),
+        ("rotary_odd", "rotary_width 7", 20, "I", 7),
+        ("rotary_above_head", "rotary_width above head_dim", 20, "I", 10),
+        ("rotary_0_with_pairs", "rotary_width 0 with half pairs", 20, "I", 0),
+        ("pairing_0_with_rotary", "no pairs with rotary_width 8", 1, "B", 0),
+        ("unknown_with_fields", "query_heads, rotary_width and pairing though attention is not known", 0, "B", 0),
     ):
         add(f"geometry_{name}", "geometry", describes, with_field("GEOM", offset, form, value))
-    for name, values in (("query_heads", (2, 0, 0, 0)), ("rotary", (0, 2, 0, 0)), ("pairing", (0, 0, 0, 2))):
+    for name, pairing, values in (("value_dim", 0, (4, 0, 0)), ("query_heads", 0, (0, 2, 0)), ("rotary", 0, (0, 0, 2)),
+                                  ("pairing", 2, (0, 0, 0))):
         add(f"geometry_unknown_with_{name}", "geometry", f"{name} though attention is not known",
-            with_field("GEOM", 8, "IIBB", *values))
+            with_section("GEOM", raw=struct.pack("<BBHIIIII", 0, pairing, 0, 1, 9, *values)))
+
+    def with_second_layer(*record):
+        """The base file with a layer without a K cache of heads, whose record is this one."""
+        return with_section("GEOM", raw=base().section("GEOM").raw + struct.pack("<BBHIIIII", *record))
+
+    for name, record in (("attention_known", (1, 0, 0, 0, 0, 0, 0, 0)), ("pairing", (0, 1, 0, 0, 0, 0, 0, 0)),
+                         ("head_dim", (0, 0, 0, 0, 4, 0, 0, 0)), ("value_dim", (0, 0, 0, 0, 0, 4, 0, 0)),
+                         ("query_heads", (0, 0, 0, 0, 0, 0, 4, 0)), ("rotary", (0, 0, 0, 0, 0, 0, 0, 4))):
+        add(f"geometry_no_heads_with_{name}", "geometry", f"{name} in a layer without heads", with_second_layer(*record))
+    for count in (1, 3):
+        file = base()
+        file.sections = [Section("GEOM", bytes(24 * count)), Section("MASK", b"")]
+        add(f"geometry_no_heads_in_{count}", "geometry", f"{count} layers, none of which has heads", file.build())
     add("geometry_query_heads_no_multiple", "geometry", "3 query heads for 2 KV heads",
         document([layer(2, 4, 3, 4, "half")], [["1000"] * 2]).file().build())
     add("geometry_query_heads_fewer", "geometry", "1 query head for 2 KV heads",
         document([layer(2, 4, 1, 4, "half")], [["1000"] * 2]).file().build())
     add("geometry_second_layer", "geometry", "a fault in the second layer",
         document([layer(1, 4, 1, 4, "half"), layer(1, 4, 1, 3, "half")], [["1000"], ["1000"]]).file().build())
-    add("unknown_pairing", "unknown_value", "pairing 3", with_field("GEOM", 17, "B", 3))
-    add("unknown_attention_known", "unknown_value", "attention_known 2", with_field("GEOM", 16, "B", 2))
-    add("reserved_geom", "reserved", "reserved bytes of a layer", with_field("GEOM", 18, "H", 0x100))
+    add("unknown_pairing", "unknown_value", "pairing 3", with_field("GEOM", 1, "B", 3))
+    add("unknown_attention_known", "unknown_value", "attention_known 2", with_field("GEOM", 0, "B", 2))
+    add("reserved_geom", "reserved", "reserved bytes of a layer", with_field("GEOM", 2, "H", 0x100))
 
 
 def mask(add):
@@ -436,13 +587,15 @@ def alignment(add):
     for name, kept in (("more", 6), ("fewer", 4), ("huge", 2**64 - 1)):
         add(f"alignment_kept_{name}", "alignment", f"channels_kept {kept} where the mask keeps 5",
             with_field("ALGN", 16, "Q", kept))
-    add("unknown_rule", "unknown_value", "rule 3", with_field("ALGN", 4, "B", 3))
-    add("unknown_has_target", "unknown_value", "has_target 2", with_field("ALGN", 5, "B", 2))
+    add("alignment_has_target_2", "alignment", "has_target 2", with_field("ALGN", 5, "B", 2))
+    for rule in ("leank", "budget"):
+        add(f"alignment_{rule}_not_met", "alignment", f"rule {rule}, and a head that keeps 4 of 8 with unit 3",
+            small(alignment={"unit": 3, "rule": rule, "target_ratio": 0.5}).file().build())
     add("reserved_algn", "reserved", "reserved bytes of ALGN", with_field("ALGN", 6, "H", 1))
 
 
 def scores(add):
-    first = 4 + 12  # behind the kind "leank.alpha" and its padding
+    first = 64  # behind the kind "leank.alpha" and its padding
     for name, describes, pattern in (
         ("nan", "a NaN", 0x7FC00000),
         ("signalling_nan", "the first signalling NaN", 0x7F800001),
@@ -462,17 +615,19 @@ def scores(add):
             add(f"scores_{dtype}_{name}", "scores", f"{name} in {dtype}",
                 with_scores(scor(kind, dtype, [0] * 8 + [pattern])))
     for name, kind in (("space", "two words"), ("control", "tab\t"), ("delete", "del\x7f")):
-        add(f"scores_kind_{name}", "scores", f"a kind with {name}", with_scores(scor(kind, "f32", [0] * 9)))
-    add("scores_kind_high_bit", "scores", "a kind that is not ASCII",
+        add(f"scores_kind_{name}", "name", f"a kind with {name}", with_scores(scor(kind, "f32", [0] * 9)))
+    add("scores_kind_high_bit", "name", "a kind that is not ASCII",
         with_scores(scor("kkkk", "f32", [0] * 9).replace(b"kkkk", "ké.".encode())))
-    add("scores_kind_0", "scores", "a kind of no bytes", with_scores(scor("", "f32", [0] * 9)))
-    add("scores_kind_256", "scores", "a kind of 256 bytes", with_scores(scor("k" * 256, "f16", [0] * 9)))
+    add("scores_kind_0", "name", "a kind of no bytes", with_scores(scor("", "f32", [0] * 9)))
+    add("scores_kind_256", "name", "a kind of 256 bytes", with_scores(scor("k" * 256, "f16", [0] * 9)))
     add("scores_kind_length", "scores", "a kind_length beyond the section", with_field("SCOR", 2, "H", 65535))
     add("scores_dtype_and_length", "scores", "f16 announced, f32 there", with_field("SCOR", 0, "B", 2))
     add("scores_one_more", "scores", "a score too many", with_scores(scor("k", "f32", [0] * 10)))
     add("scores_one_fewer", "scores", "a score too few", with_scores(scor("k", "f32", [0] * 8)))
-    for dtype in (0, 4, 255):
-        add(f"unknown_dtype_{dtype}", "unknown_value", f"dtype {dtype}", with_field("SCOR", 0, "B", dtype))
+    add("scores_between_lengths", "scores", "a length between those of f16 and f32",
+        with_scores(scor("k", "f16", [0] * 9) + bytes(9)))
+    add("scores_no_scores", "scores", "64 bytes, and no score", with_scores(scor("k", "f16", [])))
+    add("scores_many", "scores", "a thousand scores too many", with_scores(scor("k", "f32", [0] * 1009)))
     add("reserved_scor", "reserved", "the reserved byte of SCOR", with_field("SCOR", 1, "B", 1))
     add("padding_scor", "padding", "padding behind kind that is not zero", with_field("SCOR", first - 1, "B", 1))
 
@@ -488,13 +643,11 @@ def deployment(add):
         ("static_sink", depl("static", 1, 0, 0)),
         ("static_recent", depl("static", 0, 1, 0)),
         ("static_accumulate", depl("static", 0, 0, 1)),
+        ("static_prefill", depl("static", prefill="windowed")),
+        ("static_empty_heads", depl("static", empty_heads="zero")),
     ):
         add(f"deployment_{name}", "deployment", f"deployment: {name}", with_section("DEPL", raw=raw))
-    for mode in (0, 3, 255):
-        add(f"unknown_mode_{mode}", "unknown_value", f"mode {mode}", with_field("DEPL", 0, "B", mode))
-    for offset in (1, 2, 3):
-        add(f"reserved_depl_{offset}", "reserved", f"reserved byte {offset} of DEPL",
-            with_field("DEPL", offset, "B", 1))
+    add("reserved_depl", "reserved", "the reserved byte of DEPL", with_field("DEPL", 3, "B", 1))
 
 
 def provenance(add):
@@ -525,4 +678,5 @@ def provenance(add):
         "value_above_unicode": with_entries((b"k", b"\xf4\x90\x80\x80")),
         "value_cut_character": with_entries((b"k", b"\xe2\x82")),
     }.items():
-        add(f"provenance_{name}", "provenance", f"provenance: {name}", content)
+        refusal = "name" if name.startswith("key_") else "provenance"
+        add(f"provenance_{name}", refusal, f"provenance: {name}", content)

@@ -3,7 +3,7 @@
 import random
 import struct
 
-from container import Document, Section, block, compressed, frame, layer
+from container import Document, Mask, Section, algn, block, compressed, depl, frame, layer, no_cache, scor
 
 SCENARIOS = {}
 
@@ -22,8 +22,9 @@ def random_mask(layers, density=0.5, seed=1):
     ]
 
 
-def document(layers, mask=None, **parts):
-    return Document(layers, mask or random_mask(layers), **parts)
+def document(layers, mask=None, more=(), unknown=(), **parts):
+    """A file of one mask with `parts`, and of the masks in `more`."""
+    return Document(layers, [Mask(mask or random_mask(layers), **parts), *more], list(unknown))
 
 
 def small(**parts):
@@ -199,6 +200,27 @@ def query_heads_at_limit():
 
 
 @scenario
+def value_dim():
+    """heads of values that are narrower, wider, and as wide as those of keys"""
+    return document([layer(2, 12, 4, 8, "half", n) for n in (8, 16, 12, 1, 4096)])
+
+
+@scenario
+def layers_without_cache():
+    """two layers of eight with a K cache of heads"""
+    with_cache = layer(2, 8, 4, 8, "half")
+    return document([with_cache if i % 4 == 3 else no_cache() for i in range(8)])
+
+
+@scenario
+def layers_without_cache_unknown():
+    """a bare array for some layers, none for others"""
+    return document(
+        [no_cache(), layer(1, 5), no_cache()], [[], ["10110"], []], scores={"kind": "k", "dtype": "f32", "bits": [5, 4, 3, 2, 1]}
+    )
+
+
+@scenario
 def multi_query():
     """one KV head for all query heads"""
     return document([layer(1, 16, 71, 16, "half")] * 2)
@@ -370,13 +392,15 @@ def zstd_unused_bit():
     return with_mask_frame(lambda raw: frame(raw, descriptor=0x34, size=bytes([len(raw)])))
 
 
+# A decoder that takes the window for a window descriptor of 1.875 KiB only where the fraction is real.
 @scenario
-def zstd_scores():
-    """scores that are all zero, compressed"""
-    made = blocky()
-    made.scores = {"kind": "leank.alpha", "dtype": "f32", "bits": [0] * 256}
+def zstd_window_fraction():
+    """a window of 15/8 KiB, and a block as long as it"""
+    made = document([layer(4, 4096, 4, 4096, "half")], [["1" * 4096] * 4])
     file = made.file()
-    compressed(file.section("SCOR"))
+    mask = file.section("MASK")
+    blocks = block(1, 1920, b"\xff") + block(1, 128, b"\xff", True)
+    compressed(mask, frame(mask.raw, blocks, descriptor=0x44, window=b"\x07"))
     return made, file
 
 
@@ -403,14 +427,42 @@ def alignment_budget_target_0():
 
 @scenario
 def alignment_target_1():
-    """a target of 1 that was not met"""
-    return small(alignment={"unit": 4096, "rule": "budget", "target_ratio": 1.0})
+    """a target of 1 that was not met, and the largest unit"""
+    return small(alignment={"unit": 4096, "rule": "given", "target_ratio": 1.0})
 
 
 @scenario
 def alignment_smallest_target():
     """the smallest positive target"""
-    return small(alignment={"unit": 32, "rule": "leank", "target_ratio": 5e-324})
+    return small(alignment={"unit": 2, "rule": "leank", "target_ratio": 5e-324})
+
+
+@scenario
+def alignment_given_not_met():
+    """an imported mask whose counts are no multiples of the unit"""
+    return small(alignment={"unit": 3, "rule": "given", "target_ratio": None})
+
+
+@scenario
+def alignment_whole_heads():
+    """a head that keeps all its channels, which are no multiple of the unit"""
+    return document(
+        [layer(3, 7, 3, 6, "half")],
+        [["1111111", "1111000", "0000000"]],
+        alignment={"unit": 4, "rule": "budget", "target_ratio": 0.5},
+    )
+
+
+@scenario
+def alignment_unknown_rule():
+    """a rule of a later version: ALGN is not understood"""
+    return small(unknown=[Section("ALGN", algn(4, "given", None, 4)[:4] + b"\3" + bytes(19))])
+
+
+@scenario
+def alignment_unknown_rule_and_more():
+    """where ALGN is not understood, nothing else in it is checked"""
+    return small(unknown=[Section("ALGN", b"\0" * 4 + b"\xff" * 20)])
 
 
 @scenario
@@ -477,32 +529,45 @@ def kind_of(length):
 
 @scenario
 def scores_kind_of_1():
-    """a kind of 1 byte, 3 bytes of padding"""
+    """a kind of 1 byte, 59 bytes of padding"""
     return kind_of(1)
 
 
 @scenario
-def scores_kind_of_2():
-    """a kind of 2 bytes, 2 bytes of padding"""
-    return kind_of(2)
+def scores_kind_of_60():
+    """a kind of 60 bytes, no padding"""
+    return kind_of(60)
 
 
 @scenario
-def scores_kind_of_3():
-    """a kind of 3 bytes, 1 byte of padding"""
-    return kind_of(3)
-
-
-@scenario
-def scores_kind_of_4():
-    """a kind of 4 bytes, no padding"""
-    return kind_of(4)
+def scores_kind_of_61():
+    """a kind of 61 bytes, 63 bytes of padding"""
+    return kind_of(61)
 
 
 @scenario
 def scores_kind_of_255():
     """the longest kind"""
     return kind_of(255)
+
+
+@scenario
+def scores_unknown_dtype():
+    """a dtype of a later version: SCOR is not understood"""
+    raw = scor("leank.alpha", "f32", [0] * 8)
+    return small(unknown=[Section("SCOR", b"\4" + raw[1:])])
+
+
+@scenario
+def scores_unknown_dtype_and_length():
+    """where SCOR is not understood, nothing else in it is checked, and the shortest will do"""
+    return small(unknown=[Section("SCOR", b"\0" + b"\xff" * 63)])
+
+
+@scenario
+def scores_all_zero():
+    """scores that zstd would make shorter are stored raw"""
+    return document([layer(2, 32, 4, 32, "half")] * 4, scores={"kind": "leank.alpha", "dtype": "f32", "bits": [0] * 256})
 
 
 @scenario
@@ -518,7 +583,7 @@ def scores_in_channel_order():
 @scenario
 def deployment_static():
     """static mode"""
-    return small(deployment={"mode": "static", "sink": 0, "recent": 0, "accumulate": 0})
+    return small(deployment={"mode": "static"})
 
 
 @scenario
@@ -531,6 +596,61 @@ def deployment_windowed():
 def deployment_smallest_window():
     """no sink, one recent key, no accumulation"""
     return small(deployment={"mode": "windowed", "sink": 0, "recent": 1, "accumulate": 1})
+
+
+@scenario
+def deployment_variations():
+    """windowed prefill and zero empty heads"""
+    window = {"mode": "windowed", "sink": 4, "recent": 8, "accumulate": 2}
+    return small(deployment=window | {"prefill": "windowed", "empty_heads": "zero"})
+
+
+@scenario
+def deployment_windowed_prefill():
+    """windowed prefill alone"""
+    return small(deployment={"mode": "windowed", "sink": 4, "recent": 8, "accumulate": 2, "prefill": "windowed"})
+
+
+@scenario
+def deployment_zero_empty_heads():
+    """zero empty heads alone"""
+    return small(deployment={"mode": "windowed", "sink": 4, "recent": 8, "accumulate": 2, "empty_heads": "zero"})
+
+
+def not_understood(offset, value, mode="windowed"):
+    raw = bytearray(depl(mode, 4, 8, 2) if mode == "windowed" else depl(mode))
+    raw[offset] = value
+    return small(unknown=[Section("DEPL", bytes(raw))])
+
+
+@scenario
+def deployment_unknown_mode():
+    """a mode of a later version: DEPL is not understood"""
+    return not_understood(0, 3)
+
+
+@scenario
+def deployment_mode_0():
+    """mode 0 is no mode of this version either"""
+    return not_understood(0, 0)
+
+
+@scenario
+def deployment_unknown_prefill():
+    """a prefill of a later version"""
+    return not_understood(1, 2)
+
+
+@scenario
+def deployment_unknown_empty_heads():
+    """a treatment of empty heads of a later version, in static mode"""
+    return not_understood(2, 255, "static")
+
+
+@scenario
+def deployment_unknown_and_more():
+    """where DEPL is not understood, nothing else in it is checked"""
+    return small(unknown=[Section("DEPL", b"\xff" * 16)])
 
 
 @scenario
@@ -590,6 +710,94 @@ def provenance_most_entries():
     return small(provenance={f"{i:03x}": "" for i in range(1024)})
 
 
+# --- instances -----------------------------------------------------------------------------------------------
+
+
+@scenario
+def instances_two_masks():
+    """two masks of one geometry, nothing else"""
+    return small(more=[Mask([["11111111"]])])
+
+
+@scenario
+def instances_equal_masks():
+    """the same mask twice, run in two ways"""
+    mask = [["11010010"]]
+    window = {"mode": "windowed", "sink": 4, "recent": 8, "accumulate": 2}
+    return small(deployment={"mode": "static"}, more=[Mask(mask, deployment=window)])
+
+
+@scenario
+def instances_three_ratios():
+    """three ratios of one set of scores, with the provenance of the first"""
+    def aligned(ratio):
+        return {"unit": 2, "rule": "leank", "target_ratio": ratio}
+
+    return small(
+        alignment=aligned(0.5),
+        scores=alpha(8, "bf16"),
+        deployment={"mode": "static"},
+        provenance={"model": "a/b"},
+        more=[Mask([["11111100"]], aligned(0.25)), Mask([["11000000"]], aligned(0.75), deployment={"mode": "static"})],
+    )
+
+
+@scenario
+def instances_own_scores():
+    """an instance with scores and provenance of its own, one that shares, and one with scores of its own only"""
+    return small(
+        scores=alpha(8, "f16"),
+        provenance={"model": "a/b"},
+        more=[
+            Mask([["11111100"]], scores=alpha(8, "f32", 3), provenance={"recipe": "another"}),
+            Mask([["11000000"]]),
+            Mask([["10000000"]], scores=alpha(8, "f16", 4)),
+        ],
+    )
+
+
+@scenario
+def instances_first_without_scores():
+    """scores and provenance of the second instance only"""
+    return small(more=[Mask([["11111100"]], scores=alpha(8, "f16"), provenance={"model": "a/b"})])
+
+
+@scenario
+def instances_same_provenance():
+    """two instances that are not 0 may repeat each other"""
+    own = {"model": "c/d"}
+    return small(provenance={"model": "a/b"}, more=[Mask([["11111100"]], provenance=own), Mask([["11000000"]], provenance=own)])
+
+
+@scenario
+def instances_unknown_sections():
+    """unknown sections of several instances; an identity covers those of its instance that are safe to copy"""
+    return small(
+        more=[Mask([["11111100"]])],
+        unknown=[
+            Section("NOTE", b"first", flags=2),
+            Section("NOTE", b"second", flags=2, instance=1),
+            Section("TEMP", b"left out", flags=0, instance=1),
+        ],
+    )
+
+
+@scenario
+def instances_not_understood():
+    """a rule of a later version in one instance of two"""
+    return small(
+        alignment={"unit": 4, "rule": "leank", "target_ratio": 0.5},
+        more=[Mask([["11111100"]])],
+        unknown=[Section("ALGN", algn(2, "given", None, 6)[:4] + b"\x09" + bytes(19), instance=1)],
+    )
+
+
+@scenario
+def instances_at_limit():
+    """63 masks"""
+    return small(more=[Mask([[f"{i:08b}"]]) for i in range(62)])
+
+
 # --- sections of other versions ------------------------------------------------------------------------------
 
 
@@ -620,7 +828,7 @@ def unknown_compressed():
 
 @scenario
 def unknown_sorted():
-    """unknown sections by their tags, whatever the known ones are called"""
+    """unknown sections by their tags, whatever those of the text are called"""
     return small(
         provenance={"model": "m"}, unknown=[Section(tag, tag.encode(), flags=0) for tag in ("AAAA", "B000", "ZZZZ")]
     )
@@ -655,14 +863,15 @@ def sections_at_limit():
 @scenario
 def everything():
     """all sections, ragged geometry and an unknown section"""
-    layers = [layer(2, 16, 8, 16, "half"), layer(1, 8, 8, 0, "none"), layer(2, 12, 4, 8, "interleaved")]
+    layers = [layer(2, 16, 8, 16, "half"), layer(1, 8, 8, 0, "none", 4), no_cache(), layer(2, 12, 4, 8, "interleaved")]
     made = document(
         layers,
-        alignment={"unit": 4, "rule": "leank", "target_ratio": 0.5},
+        alignment={"unit": 4, "rule": "given", "target_ratio": 0.5},
         scores=alpha(64, "bf16"),
-        deployment={"mode": "windowed", "sink": 4, "recent": 16, "accumulate": 4},
+        deployment={"mode": "windowed", "sink": 4, "recent": 16, "accumulate": 4, "empty_heads": "zero"},
         provenance={"model": "example/ragged", "recipe": "by hand", "writer": "generate"},
-        unknown=[Section("NOTE", b"kept", flags=2)],
+        more=[Mask(random_mask(layers, seed=5), deployment={"mode": "static"})],
+        unknown=[Section("NOTE", b"kept", flags=2, instance=1)],
     )
     file = made.file()
     compressed(file.section("GEOM"))
