@@ -54,7 +54,8 @@ extension FormatCode {
     [
       signature, transferDamage, majorVersion, truncated, trailingBytes, headerChecksum, headerSize,
       limit, tableChecksum, sectionTag, sectionFlags, unknownCriticalSection, codec, reserved,
-      sectionOrder, missingSection, instance, redundantSection, sectionLength, sectionLayout, padding,
+      sectionOrder, missingSection, instance, redundantSection, sectionLength, sectionLayout,
+      padding,
       sectionChecksum, sectionDigest, zstdFrame, contentID, name, unknownValue, geometry, maskBits,
       alignment, scores, deployment, provenance,
     ]

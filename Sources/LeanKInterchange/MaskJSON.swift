@@ -129,7 +129,9 @@ enum MaskJSON {
       }
       let geometry = try InterchangeError.converting(.json, at: place) { () throws(MaskError) in
         let attention = try attention(layer)
-        guard heads != 0 || width != 0 || attention != nil else { return LayerGeometry.withoutCache }
+        guard heads != 0 || width != 0 || attention != nil else {
+          return LayerGeometry.withoutCache
+        }
         return try LayerGeometry(kvHeads: heads, headDim: width, attention: attention)
       }
       result.append(geometry)

@@ -1,4 +1,4 @@
-// Written by Sources/LeanKTransformers/leank_transformers/bundle.py; do not edit.
+// Written by Sources/LeanKTransformers/bundle.py --write; do not edit.
 // swift-format-ignore-file
 
 extension LoaderFile {

@@ -14,11 +14,11 @@ from functools import cache
 from inspect import signature
 from pathlib import Path
 
+import bundle
 import masked_attention
 import numpy as np
 import torch
 import transformers
-from leank_transformers.bundle import bundle
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "Fixtures" / "Reference"
@@ -111,7 +111,7 @@ def mask_of(name: str) -> list[np.ndarray]:
 @cache
 def loader() -> str:
     """The text of modeling_leank.py."""
-    return bundle()
+    return bundle.bundle()
 
 
 @cache

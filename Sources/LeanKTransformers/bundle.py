@@ -1,7 +1,11 @@
-"""Writes the package as the one self-contained file that `leank convert` puts into a checkpoint.
+#!/usr/bin/env python3
+"""Puts the package leank_transformers into the one self-contained file that `leank convert` writes into a checkpoint.
 
-python -m leank_transformers.bundle                 prints modeling_leank.py
-python -m leank_transformers.bundle --swift FILE    writes it into the Swift source that carries it
+    python3 bundle.py            prints modeling_leank.py
+    python3 bundle.py --write    writes it into the Swift source that carries it
+    python3 bundle.py --check    fails unless it is there, and its digest among the released ones
+
+Needs the standard library alone.
 """
 
 import ast
@@ -9,6 +13,10 @@ import hashlib
 import sys
 from pathlib import Path
 
+PACKAGE = Path(__file__).resolve().parent / "leank_transformers"
+PRUNING = PACKAGE.parents[1] / "LeanKPruning"
+CARRIER = PRUNING / "LoaderFile+Text.swift"
+RELEASED = PRUNING / "LoaderFile+Released.swift"
 # Modules in the order of their dependence.
 MODULES = (
     "errors", "mask_file", "channels", "buffer", "layer", "attention", "cache", "settings", "rows", "model",
@@ -27,7 +35,7 @@ leank_transformers in one file.
 '''
 
 SWIFT = '''\
-// Written by Sources/LeanKTransformers/leank_transformers/bundle.py; do not edit.
+// Written by Sources/LeanKTransformers/bundle.py --write; do not edit.
 // swift-format-ignore-file
 
 extension LoaderFile {{
@@ -45,7 +53,7 @@ def bundle() -> str:
     bodies: list[str] = []
     names: dict[str, str] = {}
     for module in MODULES:
-        text = (Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8")
+        text = (PACKAGE / f"{module}.py").read_text(encoding="utf-8")
         tree = ast.parse(text)
         lines = text.splitlines()
         last = 0
@@ -87,12 +95,17 @@ def _merged(lines: object) -> list[str]:
 
 
 def main() -> None:
-    """Prints the file, or writes the Swift source that carries it and prints the file's SHA-256."""
-    """Prints the file, or writes the Swift source that carries it and prints the file's SHA-256."""
+    """Prints, writes or checks the file."""
     text = bundle()
-    if sys.argv[1:2] == ["--swift"]:
-        Path(sys.argv[2]).write_text(swift(text), encoding="utf-8")
-        print(hashlib.sha256(text.encode()).hexdigest())
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    if sys.argv[1:] == ["--write"]:
+        CARRIER.write_text(swift(text), encoding="utf-8")
+        print(f"SHA-256 for {RELEASED.name}: {digest}")
+    elif sys.argv[1:] == ["--check"]:
+        if CARRIER.read_text(encoding="utf-8") != swift(text):
+            raise SystemExit(f"{CARRIER.name} is not the package: run bundle.py --write")
+        if f'"{digest}")\n  ]' not in RELEASED.read_text(encoding="utf-8"):
+            raise SystemExit(f"{RELEASED.name} does not end with the digest {digest}")
     else:
         sys.stdout.write(text)
 
