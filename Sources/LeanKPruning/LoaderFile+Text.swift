@@ -444,7 +444,7 @@ class PrunedLayer(CacheLayerMixin):
 
     def _clear(self) -> None:
         self.length = 0  # slots so far
-        self._first_query = 0  # slot of the first of the newest tokens
+        self.first_query = 0  # slot of the first of the newest tokens
         self._first_visible = 0  # slots before it are outside the sliding window of all queries to come
         self.boundary = -1  # the last slot that is not recent
         self.turns: list[Turn] = []
@@ -458,7 +458,7 @@ class PrunedLayer(CacheLayerMixin):
         return self.window is None and not self.is_sliding
 
     @property
-    def _sink(self) -> int:
+    def sink(self) -> int:
         return 0 if self.window is None else self.window.sink
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor | None = None) -> None:
@@ -474,16 +474,19 @@ class PrunedLayer(CacheLayerMixin):
             self.padding = self.padding.to(self.device)
         self.sinks = (key_states[:, :, :0], values[:, :, :0])
         self.recent = (TokenBuffer(key_states, heads, width), TokenBuffer(values, heads, values.shape[3]))
-        self.middle_start = self._first_pad + self._sink
+        self.middle_start = self._first_pad + self.sink
+        groups = self.mask.groups(self.device)
+        # In windowed mode the middle keys of an empty head are absent, and so are their values.
+        absent = self.window is not None and self.window.empty_heads == "absent"
+        self.without_middle = next((group for group in groups if absent and group.width == 0), None)
         self.middle = [
             Middle(
                 group,
                 TokenBuffer(key_states, len(group.heads), group.width),
                 TokenBuffer(values, len(group.heads), values.shape[3]),
             )
-            for group in self.mask.groups(self.device)
-            # In windowed mode the middle keys of an empty head are absent, and so are their values.
-            if group.width > 0 or self.window is None or self.window.empty_heads == "zero"
+            for group in groups
+            if group is not self.without_middle
         ]
         self.is_initialized = True
 
@@ -518,7 +521,7 @@ class PrunedLayer(CacheLayerMixin):
             self.lazy_initialization(keys, values)
         new, first = keys.shape[2], self.length == 0
         self.settle()
-        self._first_query = self.length
+        self.first_query = self.length
         is_prompt = first or new > 1 or self.prompt_next
         if is_prompt:
             self.turns.append(Turn(self.length, self.length + new))
@@ -574,9 +577,9 @@ class PrunedLayer(CacheLayerMixin):
         first, stop = self.boundary + 1, self.boundary + 1 + keys.shape[2]
         if stop <= first:
             return
-        columns = min(max(stop - self._first_pad, 0), self._sink)
+        columns = min(max(stop - self._first_pad, 0), self.sink)
         if columns > 0 and first < self._first_unfilled_sink:
-            slots = self._sink_slots(columns)
+            slots = self.sink_slots(columns)
             fresh = ((slots >= first) & (slots < stop))[:, None, :, None]
             index = (slots - first).clamp(0, stop - first - 1)[:, None, :, None]
             self.sinks = tuple(  # type: ignore[assignment]
@@ -594,9 +597,9 @@ class PrunedLayer(CacheLayerMixin):
     @property
     def _first_unfilled_sink(self) -> int:
         """The slot behind the last sink of any row."""
-        return self._last_pad + self._sink
+        return self._last_pad + self.sink
 
-    def _sink_slots(self, columns: int) -> Tensor:
+    def sink_slots(self, columns: int) -> Tensor:
         """The slots of the sinks, [batch, columns], or [1, columns] without padding."""
         slots = torch.arange(columns, device=self.device)[None]
         return slots if self.padding is None else slots + self.padding[:, None]
@@ -622,48 +625,6 @@ class PrunedLayer(CacheLayerMixin):
         if first >= self._first_unfilled_sink and self.sinks[0].shape[2] > 0:
             self.sinks = tuple(rows[:, :, :0] for rows in self.sinks)  # type: ignore[assignment]
             self.trimmed = True
-
-    def visibility(self, attention_mask: Tensor | None, start: int, stop: int) -> Tensor | None:
-        """Which sinks, recent and middle tokens the new queries from `start` up to `stop` see, in this order.
-
-        `attention_mask` is transformers' own, bool [batch, 1, queries, slots]; None where it hides nothing. Returns
-        bool [batch or 1, 1, queries, tokens], or None if all see all.
-        """
-        if attention_mask is None and self.padding is None and self.length - self._first_query == 1:
-            return None
-        if attention_mask is not None and attention_mask.dtype != torch.bool:
-            raise LeankError("a mask of numbers cannot hide pruned keys; pass attention_mask [batch, tokens]")
-        slots, counted = self._slots()
-        query = torch.arange(self._first_query + start, self._first_query + stop, device=self.device)[:, None]
-        seen = counted[:, None] & (slots[:, None] <= query)
-        if self.sliding_window is not None:
-            seen = seen & (slots[:, None] > query - self.sliding_window)
-        if attention_mask is not None:
-            # In a layer with a sliding window transformers' mask begins at the window's first slot.
-            index = (
-                slots if self.sliding_window is None else slots - max(0, self._first_query - self.sliding_window + 1)
-            )
-            seen = seen & (index >= 0)[:, None]
-            mask = attention_mask[:, 0, start:stop]
-            index = index.clamp(0, mask.shape[-1] - 1).expand(mask.shape[0], -1)
-            seen = seen & mask.gather(-1, index[:, None].expand(-1, stop - start, -1))
-        return seen[:, None]
-
-    def _slots(self) -> tuple[Tensor, Tensor]:
-        """The slots of sinks, recent and middle tokens, [batch or 1, tokens], and which of them count: a sink that is
-        still recent, and a middle token that is a sink or padding in its row, do not."""
-        sinks = self._sink_slots(self.sinks[0].shape[2])
-        recent = torch.arange(self.boundary + 1, self.length, device=self.device)[None]
-        middle = torch.arange(self.middle_start, self.middle_start + self.middle_count, device=self.device)[None]
-        counted = [sinks <= self.boundary, torch.ones_like(recent, dtype=torch.bool)]
-        if self.padding is None:
-            counted.append(torch.ones_like(middle, dtype=torch.bool))
-        else:
-            rows = len(self.padding)
-            counted[1] = recent >= self.padding[:, None]
-            counted.append(middle >= self.padding[:, None] + self._sink)
-            recent, middle = recent.expand(rows, -1), middle.expand(rows, -1)
-        return torch.cat([sinks, recent, middle], 1), torch.cat(counted, 1)
 
     def _whole_keys(self) -> Tensor:
         """Keys of a static cache in dense shape [batch, kv_heads, tokens, head_dim]."""
@@ -781,6 +742,47 @@ def _widen(rows: Tensor, tokens: int) -> Tensor:
     return torch.nn.functional.pad(rows, (0, 0, 0, tokens - rows.shape[2]))
 
 
+def visibility(layer: PrunedLayer, attention_mask: Tensor | None, start: int, stop: int) -> Tensor | None:
+    """Which sinks, recent and middle tokens the new queries from `start` up to `stop` see, in this order.
+
+    `attention_mask` is transformers' own, bool [batch, 1, queries, slots]; None where it hides nothing. Returns
+    bool [batch or 1, 1, queries, tokens], or None if all see all.
+    """
+    window = layer.sliding_window
+    if attention_mask is None and layer.padding is None and layer.length - layer.first_query == 1:
+        return None
+    if attention_mask is not None and attention_mask.dtype != torch.bool:
+        raise LeankError("a mask of numbers cannot hide pruned keys; pass attention_mask [batch, tokens]")
+    slots, counted = _slots(layer)
+    query = torch.arange(layer.first_query + start, layer.first_query + stop, device=layer.device)[:, None]
+    seen = counted[:, None] & (slots[:, None] <= query)
+    if window is not None:
+        seen = seen & (slots[:, None] > query - window)
+    if attention_mask is not None:
+        # In a layer with a sliding window transformers' mask begins at the window's first slot.
+        index = slots if window is None else slots - max(0, layer.first_query - window + 1)
+        seen = seen & (index >= 0)[:, None]
+        mask = attention_mask[:, 0, start:stop]
+        index = index.clamp(0, mask.shape[-1] - 1).expand(mask.shape[0], -1)
+        seen = seen & mask.gather(-1, index[:, None].expand(-1, stop - start, -1))
+    return seen[:, None]
+
+
+def _slots(layer: PrunedLayer) -> tuple[Tensor, Tensor]:
+    """The slots of sinks, recent and middle tokens, [batch or 1, tokens], and which of them count: a sink that is
+    still recent, and a middle token that is a sink or padding in its row, do not."""
+    sinks = layer.sink_slots(layer.sinks[0].shape[2])
+    recent = torch.arange(layer.boundary + 1, layer.length, device=layer.device)[None]
+    middle = torch.arange(layer.middle_start, layer.middle_start + layer.middle_count, device=layer.device)[None]
+    if layer.padding is None:
+        counted = [sinks <= layer.boundary, recent >= 0, middle >= 0]
+    else:
+        pad = layer.padding[:, None]
+        recent, middle = recent.expand(len(pad), -1), middle.expand(len(pad), -1)
+        counted = [sinks <= layer.boundary, recent >= pad, middle >= pad + layer.sink]
+    return torch.cat([sinks, recent, middle], 1), torch.cat(counted, 1)
+
+
 # Name of the attention function in transformers' registry. Each checkpoint brings its own copy of the loader, perhaps
 # of another version, and each copy has a name of its own.
 ATTENTION = f"leank_{zlib.crc32(__name__.encode()):08x}"
@@ -865,7 +867,7 @@ def pruned_attention(layer: PrunedLayer, query: Tensor, attention_mask: Tensor |
     tokens = len(layer.recent[0]) + layer.sinks[0].shape[2] + layer.middle_count
     outputs = []
     for start, stop in _turns(query, tokens):
-        allowed = layer.visibility(attention_mask, start, stop)
+        allowed = visibility(layer, attention_mask, start, stop)
         outputs.append(_pruned_attention(layer, query[:, :, start:stop], allowed, scores))
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
 
@@ -882,22 +884,19 @@ def _pruned_attention(layer: PrunedLayer, query: Tensor, allowed: Tensor | None,
     near_count = near_scores.shape[-1]
     weights = torch.zeros_like(near_scores)
     output = queries.new_zeros((batch, kv_heads, group * tokens, near[0][1].shape[-1]))
-    bare = torch.ones(kv_heads, dtype=torch.bool)
     for part in layer.middle:
         chosen = part.group.heads
-        bare[chosen.cpu()] = False
         middle_scores = part.group.queries(queries) @ part.keys.rows.transpose(-1, -2)
         part_scores = torch.cat([near_scores[:, chosen], middle_scores], -1)
         part_weights = scores.weights(part_scores.view(*shape, part_scores.shape[-1]), allowed, chosen)
         part_weights = part_weights.reshape(part_scores.shape)
         weights[:, chosen] = part_weights[..., :near_count]
         output[:, chosen] = part_weights[..., near_count:] @ part.values.rows
-    if bare.any():
-        # Empty heads of windowed mode: their middle keys are absent.
-        chosen = bare.nonzero()[:, 0].to(query.device)
-        bare_scores = near_scores[:, chosen].view(*shape, near_count)
+    if layer.without_middle is not None:
+        chosen = layer.without_middle.heads
+        near_only = near_scores[:, chosen].view(*shape, near_count)
         seen = None if allowed is None else allowed[..., :near_count]
-        weights[:, chosen] = scores.weights(bare_scores, seen, chosen).reshape(batch, len(chosen), -1, near_count)
+        weights[:, chosen] = scores.weights(near_only, seen, chosen).reshape(batch, len(chosen), -1, near_count)
     sinks = near[0][0].shape[2]
     output = output + weights[..., :sinks] @ near[0][1] + weights[..., sinks:] @ near[1][1]
     return output.view(batch, heads, tokens, -1)
@@ -1196,9 +1195,9 @@ class PrunedModel:
 
     def _tell_padding(self, cache: PrunedCache, attention_mask: Tensor | None, tokens: int) -> None:
         """Windowed mode counts a row's sinks from its first real token, so it has to know where that is."""
-        if not isinstance(attention_mask, Tensor) or (tokens == 1 and cache.get_seq_length() > 0):
+        if attention_mask is None or (tokens == 1 and cache.get_seq_length() > 0):
             return
-        if attention_mask.dim() != 2:
+        if not isinstance(attention_mask, Tensor) or attention_mask.dim() != 2:
             raise LeankError("windowed mode needs an attention_mask [batch, tokens]; leave it out or pass that")
         real = attention_mask.to(torch.bool)
         padding = real.int().argmax(1)
@@ -1230,6 +1229,8 @@ class PrunedModel:
         cache = model_kwargs.get(self._cache_name)
         if cache is None:
             if generation_config.use_cache is False:
+                if self.leank.window is not None:
+                    raise LeankError("windowed mode is in the cache; leave use_cache on")
                 return
             model_kwargs[self._cache_name] = self.new_cache()
         elif not isinstance(cache, PrunedCache):
@@ -1333,6 +1334,8 @@ def open_pruned(mapping: Any, place: str, *args: Any, config: Any = None, **kwar
         opened.config._name_or_path = opened.name_or_path = str(place)
         if find("generation_config.json") is not None:
             opened.generation_config = GenerationConfig.from_pretrained(place, **where)
+    # Gemma's files ask for a cache of transformers by name.
+    opened.generation_config.cache_implementation = None
     opened._mask_path = need(config.leank["mask_file"])
     opened._adopt(settings)
     return opened if loading_info is None else (opened, loading_info)

@@ -89,13 +89,22 @@ def test_bytes_are_leanks_own(tmp_path: Path) -> None:
     )  # fmt: skip
     assert said.returncode == 0, said.stderr
     report = json.loads(said.stdout)
-    assert report["structure"]["loader"] == "1.0.0"
+    assert report["structure"]["loader"] == "0.1.0"
     model = opened(folder, dtype=torch.bfloat16)
     cache = model.new_cache()
     tokens = load_file(REFERENCE / "llama_gqa" / "reference.safetensors")["input_ids"]
     called(model, tokens[None], [PROMPT, *range(PROMPT + 1, 49)], cache)
     expected = report["k_cache_bytes"]["pruned"] + report["v_cache_bytes"]["pruned"]
     assert abs(cache.nbytes() - expected) <= 0.02 * expected
+
+
+def test_rows_are_saved_as_dense_weights(tmp_path: Path) -> None:
+    folder = converted("llama_gqa", tmp_path, "rows")
+    reference = load_file(REFERENCE / "llama_gqa" / "reference.safetensors")
+    opened(folder).save_pretrained(tmp_path / "saved")
+    assert json.loads((tmp_path / "saved" / "config.json").read_text())["leank"]["layout"] == "cache"
+    logits = decoded(opened(tmp_path / "saved"), reference["input_ids"], PROMPT)
+    assert (logits - reference["logits_masked"]).abs().max().item() <= tolerance("llama_gqa")
 
 
 def test_the_weights_stay_mapped(tmp_path: Path) -> None:

@@ -8,7 +8,12 @@ import torch
 
 from checkpoints import ROOT, binary, leank
 
-GUIDES = [ROOT / "Sources" / "LeanKCommands" / "LeanK.docc" / name for name in ("ServingAPrunedModel.md",)]
+CATALOGUE = ROOT / "Sources" / "LeanKCommands" / "LeanK.docc"
+# What the guide's Python prints.
+GUIDES = {
+    ROOT / "README.md": r"^$",
+    CATALOGUE / "ServingAPrunedModel.md": r"bytes of keys and values\n(.*\n)*\d+ tokens, \d+ bytes",
+}
 
 
 @pytest.mark.skipif(binary() is None, reason="leank is not built")
@@ -17,16 +22,15 @@ def test_guide(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     monkeypatch.chdir(tmp_path)
     (tmp_path / "Fixtures").symlink_to(ROOT / "Fixtures")
     (tmp_path / "out").mkdir()
-    names: dict[str, object] = {}
     torch.manual_seed(0)
-    for language, block in re.findall(r"^```(\w+)\n(.*?)^```", path.read_text(), re.DOTALL | re.MULTILINE):
-        if language == "python":
-            exec(compile(block, path.name, "exec"), names)
-            continue
-        for line in block.splitlines():
-            if line.startswith("$ leank "):
-                run = leank(*line.removeprefix("$ leank ").split())
-                assert run.returncode == 0, run.stderr
-    said = capsys.readouterr().out
-    assert "bytes of keys and values" in said
-    assert re.search(r"\d+ tokens, \d+ bytes", said)
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", path.read_text(), re.DOTALL | re.MULTILINE)
+    for line in "".join(block for language, block in blocks if language == "console").splitlines():
+        if line.startswith("$ leank "):
+            run = leank(*line.removeprefix("$ leank ").split())
+            assert run.returncode == 0, run.stderr
+    names: dict[str, object] = {}
+    python = [block for language, block in blocks if language == "python"]
+    assert python
+    for block in python:
+        exec(compile(block, path.name, "exec"), names)
+    assert re.search(GUIDES[path], capsys.readouterr().out)

@@ -1,5 +1,6 @@
 """Opening a checkpoint: what is loaded, in which type, where, and what is refused by name."""
 
+import copy
 import json
 from pathlib import Path
 
@@ -157,6 +158,33 @@ def test_hybrid(tmp_path: Path) -> None:
     assert (found - expected).abs().max().item() <= 3e-5
 
 
+def test_a_cache_that_the_checkpoint_asks_for_is_not_made(tmp_path: Path) -> None:
+    folder = made(NAME, tmp_path / "checkpoint", "windowed")
+    generation = json.loads((folder / "generation_config.json").read_text())
+    (folder / "generation_config.json").write_text(json.dumps({**generation, "cache_implementation": "hybrid"}))
+    output = opened(folder).generate(tokens_of()[None, :9], max_new_tokens=3, return_dict_in_generate=True)
+    assert type(output.past_key_values).__name__ == "PrunedCache"
+
+
+def test_a_copied_cache_goes_its_own_way(tmp_path: Path) -> None:
+    model, tokens = opened(made(NAME, tmp_path / "checkpoint", "windowed")), tokens_of()[None]
+    cache = model.new_cache()
+    called(model, tokens[:, :20], [20], cache)
+    copied = copy.deepcopy(cache)
+    calls = [1, 2, 3, 4, 5, 6]
+    first = called(model, tokens[:, 20:26], calls, cache)
+    assert torch.equal(called(model, tokens[:, 20:26], calls, copied), first)
+
+
+def test_static_mode_can_take_tokens_back_while_it_generates(tmp_path: Path) -> None:
+    model, tokens = opened(made(NAME, tmp_path / "checkpoint")), tokens_of()[None, :20]
+    options = {"max_new_tokens": 16, "do_sample": False, "attention_mask": torch.ones_like(tokens)}
+    assert (
+        model.generate(tokens, prompt_lookup_num_tokens=3, **options).tolist()
+        == model.generate(tokens, **options).tolist()
+    )
+
+
 def test_it_is_saved_as_a_checkpoint_that_opens(tmp_path: Path) -> None:
     folder, tokens = made(NAME, tmp_path / "checkpoint", "windowed"), tokens_of()
     model = opened(folder)
@@ -237,6 +265,8 @@ def test_what_a_pruned_cache_cannot_do_is_refused(tmp_path: Path) -> None:
         model(tokens, output_attentions=True)
     with pytest.raises(ValueError, match="it cannot be another one"):
         model.set_attn_implementation("eager")
+    with pytest.raises(ValueError, match="windowed mode is in the cache"):
+        model.generate(tokens, use_cache=False, **generate)
     with pytest.raises(ValueError, match="continuous batching"):
         model.generate_batch([[1, 2]])
     with pytest.raises(ValueError, match="attn_implementation 'eager' cannot read a pruned cache"):

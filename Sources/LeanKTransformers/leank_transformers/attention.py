@@ -12,6 +12,7 @@ from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from .errors import LeankError
 from .layer import PrunedLayer
+from .visibility import visibility
 
 # Name of the attention function in transformers' registry. Each checkpoint brings its own copy of the loader, perhaps
 # of another version, and each copy has a name of its own.
@@ -97,7 +98,7 @@ def pruned_attention(layer: PrunedLayer, query: Tensor, attention_mask: Tensor |
     tokens = len(layer.recent[0]) + layer.sinks[0].shape[2] + layer.middle_count
     outputs = []
     for start, stop in _turns(query, tokens):
-        allowed = layer.visibility(attention_mask, start, stop)
+        allowed = visibility(layer, attention_mask, start, stop)
         outputs.append(_pruned_attention(layer, query[:, :, start:stop], allowed, scores))
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
 
@@ -114,22 +115,19 @@ def _pruned_attention(layer: PrunedLayer, query: Tensor, allowed: Tensor | None,
     near_count = near_scores.shape[-1]
     weights = torch.zeros_like(near_scores)
     output = queries.new_zeros((batch, kv_heads, group * tokens, near[0][1].shape[-1]))
-    bare = torch.ones(kv_heads, dtype=torch.bool)
     for part in layer.middle:
         chosen = part.group.heads
-        bare[chosen.cpu()] = False
         middle_scores = part.group.queries(queries) @ part.keys.rows.transpose(-1, -2)
         part_scores = torch.cat([near_scores[:, chosen], middle_scores], -1)
         part_weights = scores.weights(part_scores.view(*shape, part_scores.shape[-1]), allowed, chosen)
         part_weights = part_weights.reshape(part_scores.shape)
         weights[:, chosen] = part_weights[..., :near_count]
         output[:, chosen] = part_weights[..., near_count:] @ part.values.rows
-    if bare.any():
-        # Empty heads of windowed mode: their middle keys are absent.
-        chosen = bare.nonzero()[:, 0].to(query.device)
-        bare_scores = near_scores[:, chosen].view(*shape, near_count)
+    if layer.without_middle is not None:
+        chosen = layer.without_middle.heads
+        near_only = near_scores[:, chosen].view(*shape, near_count)
         seen = None if allowed is None else allowed[..., :near_count]
-        weights[:, chosen] = scores.weights(bare_scores, seen, chosen).reshape(batch, len(chosen), -1, near_count)
+        weights[:, chosen] = scores.weights(near_only, seen, chosen).reshape(batch, len(chosen), -1, near_count)
     sinks = near[0][0].shape[2]
     output = output + weights[..., :sinks] @ near[0][1] + weights[..., sinks:] @ near[1][1]
     return output.view(batch, heads, tokens, -1)

@@ -54,7 +54,7 @@ class PrunedLayer(CacheLayerMixin):
 
     def _clear(self) -> None:
         self.length = 0  # slots so far
-        self._first_query = 0  # slot of the first of the newest tokens
+        self.first_query = 0  # slot of the first of the newest tokens
         self._first_visible = 0  # slots before it are outside the sliding window of all queries to come
         self.boundary = -1  # the last slot that is not recent
         self.turns: list[Turn] = []
@@ -68,7 +68,7 @@ class PrunedLayer(CacheLayerMixin):
         return self.window is None and not self.is_sliding
 
     @property
-    def _sink(self) -> int:
+    def sink(self) -> int:
         return 0 if self.window is None else self.window.sink
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor | None = None) -> None:
@@ -84,16 +84,19 @@ class PrunedLayer(CacheLayerMixin):
             self.padding = self.padding.to(self.device)
         self.sinks = (key_states[:, :, :0], values[:, :, :0])
         self.recent = (TokenBuffer(key_states, heads, width), TokenBuffer(values, heads, values.shape[3]))
-        self.middle_start = self._first_pad + self._sink
+        self.middle_start = self._first_pad + self.sink
+        groups = self.mask.groups(self.device)
+        # In windowed mode the middle keys of an empty head are absent, and so are their values.
+        absent = self.window is not None and self.window.empty_heads == "absent"
+        self.without_middle = next((group for group in groups if absent and group.width == 0), None)
         self.middle = [
             Middle(
                 group,
                 TokenBuffer(key_states, len(group.heads), group.width),
                 TokenBuffer(values, len(group.heads), values.shape[3]),
             )
-            for group in self.mask.groups(self.device)
-            # In windowed mode the middle keys of an empty head are absent, and so are their values.
-            if group.width > 0 or self.window is None or self.window.empty_heads == "zero"
+            for group in groups
+            if group is not self.without_middle
         ]
         self.is_initialized = True
 
@@ -128,7 +131,7 @@ class PrunedLayer(CacheLayerMixin):
             self.lazy_initialization(keys, values)
         new, first = keys.shape[2], self.length == 0
         self.settle()
-        self._first_query = self.length
+        self.first_query = self.length
         is_prompt = first or new > 1 or self.prompt_next
         if is_prompt:
             self.turns.append(Turn(self.length, self.length + new))
@@ -184,9 +187,9 @@ class PrunedLayer(CacheLayerMixin):
         first, stop = self.boundary + 1, self.boundary + 1 + keys.shape[2]
         if stop <= first:
             return
-        columns = min(max(stop - self._first_pad, 0), self._sink)
+        columns = min(max(stop - self._first_pad, 0), self.sink)
         if columns > 0 and first < self._first_unfilled_sink:
-            slots = self._sink_slots(columns)
+            slots = self.sink_slots(columns)
             fresh = ((slots >= first) & (slots < stop))[:, None, :, None]
             index = (slots - first).clamp(0, stop - first - 1)[:, None, :, None]
             self.sinks = tuple(  # type: ignore[assignment]
@@ -204,9 +207,9 @@ class PrunedLayer(CacheLayerMixin):
     @property
     def _first_unfilled_sink(self) -> int:
         """The slot behind the last sink of any row."""
-        return self._last_pad + self._sink
+        return self._last_pad + self.sink
 
-    def _sink_slots(self, columns: int) -> Tensor:
+    def sink_slots(self, columns: int) -> Tensor:
         """The slots of the sinks, [batch, columns], or [1, columns] without padding."""
         slots = torch.arange(columns, device=self.device)[None]
         return slots if self.padding is None else slots + self.padding[:, None]
@@ -232,48 +235,6 @@ class PrunedLayer(CacheLayerMixin):
         if first >= self._first_unfilled_sink and self.sinks[0].shape[2] > 0:
             self.sinks = tuple(rows[:, :, :0] for rows in self.sinks)  # type: ignore[assignment]
             self.trimmed = True
-
-    def visibility(self, attention_mask: Tensor | None, start: int, stop: int) -> Tensor | None:
-        """Which sinks, recent and middle tokens the new queries from `start` up to `stop` see, in this order.
-
-        `attention_mask` is transformers' own, bool [batch, 1, queries, slots]; None where it hides nothing. Returns
-        bool [batch or 1, 1, queries, tokens], or None if all see all.
-        """
-        if attention_mask is None and self.padding is None and self.length - self._first_query == 1:
-            return None
-        if attention_mask is not None and attention_mask.dtype != torch.bool:
-            raise LeankError("a mask of numbers cannot hide pruned keys; pass attention_mask [batch, tokens]")
-        slots, counted = self._slots()
-        query = torch.arange(self._first_query + start, self._first_query + stop, device=self.device)[:, None]
-        seen = counted[:, None] & (slots[:, None] <= query)
-        if self.sliding_window is not None:
-            seen = seen & (slots[:, None] > query - self.sliding_window)
-        if attention_mask is not None:
-            # In a layer with a sliding window transformers' mask begins at the window's first slot.
-            index = (
-                slots if self.sliding_window is None else slots - max(0, self._first_query - self.sliding_window + 1)
-            )
-            seen = seen & (index >= 0)[:, None]
-            mask = attention_mask[:, 0, start:stop]
-            index = index.clamp(0, mask.shape[-1] - 1).expand(mask.shape[0], -1)
-            seen = seen & mask.gather(-1, index[:, None].expand(-1, stop - start, -1))
-        return seen[:, None]
-
-    def _slots(self) -> tuple[Tensor, Tensor]:
-        """The slots of sinks, recent and middle tokens, [batch or 1, tokens], and which of them count: a sink that is
-        still recent, and a middle token that is a sink or padding in its row, do not."""
-        sinks = self._sink_slots(self.sinks[0].shape[2])
-        recent = torch.arange(self.boundary + 1, self.length, device=self.device)[None]
-        middle = torch.arange(self.middle_start, self.middle_start + self.middle_count, device=self.device)[None]
-        counted = [sinks <= self.boundary, torch.ones_like(recent, dtype=torch.bool)]
-        if self.padding is None:
-            counted.append(torch.ones_like(middle, dtype=torch.bool))
-        else:
-            rows = len(self.padding)
-            counted[1] = recent >= self.padding[:, None]
-            counted.append(middle >= self.padding[:, None] + self._sink)
-            recent, middle = recent.expand(rows, -1), middle.expand(rows, -1)
-        return torch.cat([sinks, recent, middle], 1), torch.cat(counted, 1)
 
     def _whole_keys(self) -> Tensor:
         """Keys of a static cache in dense shape [batch, kv_heads, tokens, head_dim]."""

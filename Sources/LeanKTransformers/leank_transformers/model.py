@@ -75,9 +75,9 @@ class PrunedModel:
 
     def _tell_padding(self, cache: PrunedCache, attention_mask: Tensor | None, tokens: int) -> None:
         """Windowed mode counts a row's sinks from its first real token, so it has to know where that is."""
-        if not isinstance(attention_mask, Tensor) or (tokens == 1 and cache.get_seq_length() > 0):
+        if attention_mask is None or (tokens == 1 and cache.get_seq_length() > 0):
             return
-        if attention_mask.dim() != 2:
+        if not isinstance(attention_mask, Tensor) or attention_mask.dim() != 2:
             raise LeankError("windowed mode needs an attention_mask [batch, tokens]; leave it out or pass that")
         real = attention_mask.to(torch.bool)
         padding = real.int().argmax(1)
@@ -109,6 +109,8 @@ class PrunedModel:
         cache = model_kwargs.get(self._cache_name)
         if cache is None:
             if generation_config.use_cache is False:
+                if self.leank.window is not None:
+                    raise LeankError("windowed mode is in the cache; leave use_cache on")
                 return
             model_kwargs[self._cache_name] = self.new_cache()
         elif not isinstance(cache, PrunedCache):
@@ -212,6 +214,8 @@ def open_pruned(mapping: Any, place: str, *args: Any, config: Any = None, **kwar
         opened.config._name_or_path = opened.name_or_path = str(place)
         if find("generation_config.json") is not None:
             opened.generation_config = GenerationConfig.from_pretrained(place, **where)
+    # Gemma's files ask for a cache of transformers by name.
+    opened.generation_config.cache_implementation = None
     opened._mask_path = need(config.leank["mask_file"])
     opened._adopt(settings)
     return opened if loading_info is None else (opened, loading_info)
