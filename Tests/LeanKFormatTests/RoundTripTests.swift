@@ -102,8 +102,8 @@ import Testing
         return error.code
       }
     }
-    #expect(try refusal { $0.provenance = Provenance(["two words": ""]) } == .provenance)
-    #expect(try refusal { $0.provenance = Provenance(["": ""]) } == .provenance)
+    #expect(try refusal { $0.provenance = Provenance(["two words": ""]) } == .name)
+    #expect(try refusal { $0.provenance = Provenance(["": ""]) } == .name)
     #expect(
       try refusal { $0.provenance = Provenance(["k": String(repeating: "x", count: 65_537)]) }
         == .limit)

@@ -201,6 +201,29 @@ import Testing
     try Self.compareWithTheStranger(paths)
   }
 
+  /// And on files that are wrong in one to three places of their structure, in verdict and class.
+  /// LEANK_MUTANTS in the environment says how many; 20,000 take some minutes.
+  @Test func theStrangersReaderAgreesOnStructuredMutants() throws {
+    let count = ProcessInfo.processInfo.environment["LEANK_MUTANTS"].flatMap { Int($0) } ?? 500
+    let bases = try Self.names("valid").map { try Fixtures.bytes("Vectors/v1/valid/\($0)") }
+      .filter { $0.count < 2500 }
+    var mutator = StructuredMutator(seed: 1)
+    var outcomes: [String: Int] = [:]
+    for first in stride(from: 0, to: count, by: 1000) {
+      let directory = try TemporaryDirectory()
+      let paths = try (first..<min(count, first + 1000)).map { number in
+        let mutant = mutator.mutant(of: bases[number % bases.count])
+        outcomes[Self.read(mutant).refusal ?? "valid", default: 0] += 1
+        return try directory.write(mutant, to: "\(number).leank")
+      }
+      try Self.compareWithTheStranger(paths)
+    }
+    print(outcomes.sorted { $0.value > $1.value }.map { "\($0.key) \($0.value)" })
+    // all classes but those of the file's first bytes
+    if count >= 20_000 { #expect(outcomes.count >= FormatCode.all.count - 3) }
+    #expect(outcomes.count > 20)
+  }
+
   private static func compareWithTheStranger(_ paths: [String]) throws {
     guard isInstalled("python3"), isInstalled("zstd") || hasPythonZstd() else {
       print("skipped: python3 or a zstd decoder for it is missing")

@@ -1,14 +1,14 @@
 import LeanKFormat
 import LeanKMask
 
-/// The input chooses a document; it is written and read again equal.
+/// The input chooses the masks of a file; it is written and read again equal.
 func leankRoundtrip(_ bytes: [UInt8]) {
   var input = Input(bytes: bytes)
-  guard let document = try? input.document(), let written = try? LeankFile.encode(document) else {
-    return
-  }
+  guard let documents = try? input.documents(),
+    let written = try? LeankFile.encode(instances: documents)
+  else { return }
   guard let file = try? LeankFile(written.bytes) else { fatalError("written but not read") }
-  precondition(file.document == document, "read again differently")
+  precondition(file.instances == documents, "read again differently")
 }
 
 /// Bytes that make choices; 0 once they are used up.
@@ -21,29 +21,53 @@ private struct Input {
     return offset < bytes.count ? Int(bytes[offset]) : 0
   }
 
-  mutating func document() throws -> MaskDocument {
-    var layers: [LayerMask] = []
-    for _ in 0..<1 + byte() % 6 {
-      let heads = 1 + byte() % 5
-      let width = 1 + byte() % 80
-      var attention: AttentionGeometry?
-      if byte() % 2 == 1 {
-        let rotary = try RotaryGeometry(
-          width: 2 * (byte() % 41), pairing: byte() % 2 == 0 ? .half : .interleaved)
-        attention = AttentionGeometry(queryHeads: heads * (1 + byte() % 8), rotary: rotary)
+  /// Masks of one geometry. Scores and provenance of the first are those of a mask without its own.
+  mutating func documents() throws -> [MaskDocument] {
+    var layers: [LayerGeometry] = []
+    for _ in 0..<1 + byte() % 6 { layers.append(try layer()) }
+    var documents: [MaskDocument] = []
+    for _ in 0..<1 + byte() % 4 {
+      var document = try document(layers)
+      document.scores = document.scores ?? documents.first?.scores
+      if document.provenance.isEmpty, let main = documents.first {
+        document.provenance = main.provenance
       }
-      let geometry = try LayerGeometry(kvHeads: heads, headDim: width, attention: attention)
-      var sets: [ChannelSet] = []
-      for _ in 0..<heads {
-        let (first, step) = (byte() % width, 1 + byte() % 7)
-        sets.append(ChannelSet(width: width, channels: stride(from: first, to: width, by: step)))
-      }
-      layers.append(try LayerMask(geometry: geometry, heads: sets))
+      documents.append(document)
     }
-    var document = try MaskDocument(mask: try ChannelMask(layers: layers))
+    return documents
+  }
+
+  private mutating func layer() throws -> LayerGeometry {
+    let heads = byte() % 6
+    guard heads > 0 else { return .withoutCache }
+    let width = 1 + byte() % 80
+    guard byte() % 2 == 1 else { return try LayerGeometry(kvHeads: heads, headDim: width) }
+    let rotary = try RotaryGeometry(
+      width: 2 * (byte() % 41), pairing: byte() % 2 == 0 ? .half : .interleaved)
+    let value = byte() % 100
+    return try LayerGeometry(
+      kvHeads: heads, headDim: width,
+      attention: AttentionGeometry(
+        queryHeads: heads * (1 + byte() % 8), rotary: rotary, valueDim: value == 0 ? nil : value))
+  }
+
+  private mutating func document(_ layers: [LayerGeometry]) throws -> MaskDocument {
+    var masks: [LayerMask] = []
+    for layer in layers {
+      var sets: [ChannelSet] = []
+      for _ in 0..<layer.kvHeads {
+        let (first, step) = (byte() % layer.headDim, 1 + byte() % 7)
+        sets.append(
+          ChannelSet(
+            width: layer.headDim, channels: stride(from: first, to: layer.headDim, by: step)))
+      }
+      masks.append(try LayerMask(geometry: layer, heads: sets))
+    }
+    var document = try MaskDocument(mask: try ChannelMask(layers: masks))
     if byte() % 2 == 1 {
       document.alignment = try Alignment(
-        unit: 1, rule: .given, targetRatio: byte() % 2 == 0 ? nil : Double(byte()) / 255)
+        unit: 1 + byte() % 4, rule: Alignment.Rule.allCases[byte() % 3],
+        targetRatio: byte() % 2 == 0 ? nil : Double(byte()) / 255)
     }
     if byte() % 2 == 1 {
       let scalar = ImportanceScores.Scalar.allCases[byte() % 3]
@@ -55,7 +79,10 @@ private struct Input {
     }
     if byte() % 2 == 1 {
       document.deployment = .windowed(
-        try AttentionWindow(sink: byte(), recent: byte(), accumulate: byte()))
+        try AttentionWindow(
+          sink: byte(), recent: byte(), accumulate: byte(),
+          prefill: AttentionWindow.Prefill.allCases[byte() % 2],
+          emptyHeads: AttentionWindow.EmptyHeads.allCases[byte() % 2]))
     }
     for _ in 0..<byte() % 4 {
       document.provenance["k\(byte())"] = String(repeating: "v", count: byte())

@@ -3,34 +3,33 @@ import Foundation
 import LeanKFormat
 import Zstd
 
-/// The input is a file whose lengths, checksums and content id are made right before it is read, so
-/// that what lies behind them is reached.
+/// The input is a file whose lengths, digests, checksums and content id are made right before it is
+/// read, so that what lies behind them is reached.
 func leankStructured(_ bytes: [UInt8]) {
-  let file = refreshed(bytes)
-  guard let read = try? LeankFile(file) else { return }
-  guard let again = try? LeankFile.encode(read.document, replacing: read) else {
-    fatalError("read but not written")
-  }
-  precondition(again.file.document == read.document, "read again differently")
+  guard let read = try? LeankFile(refreshed(bytes)) else { return }
+  checkRewrite(of: read)
 }
 
-/// `bytes` with every checksum that the section table lets us find.
+/// `bytes` with every digest and checksum that the section table lets us find.
 private func refreshed(_ bytes: [UInt8]) -> [UInt8] {
   var file = bytes
   guard file.count >= 64 else { return file }
   put(file.count, 8, at: 16, in: &file)
   let count = number(at: 24, 4, in: file)
-  let table = 64..<64 + 40 * min(count, 64)
+  let table = 64..<64 + 72 * min(count, 64)
   guard count <= 64, file.count >= table.upperBound + 8 else { return file }
   var hash = SHA256()
-  for entry in stride(from: table.lowerBound, to: table.upperBound, by: 40) {
+  for entry in stride(from: table.lowerBound, to: table.upperBound, by: 72) {
     let offset = number(at: entry + 8, 8, in: file)
     let length = number(at: entry + 16, 8, in: file)
-    guard offset <= file.count, length <= file.count - offset else { continue }
-    let stored = file[offset..<offset + length]
-    put(Int(crc32(stored)), 4, at: entry + 32, in: &file)
-    hash.update(data: file[entry..<entry + 5] + [0, 0, 0] + file[entry + 24..<entry + 32])
-    hash.update(data: content(Array(stored), codec: file[entry + 5], entry: entry, in: file))
+    if offset <= file.count, length <= file.count - offset {
+      let stored = file[offset..<offset + length]
+      put(Int(crc32(stored)), 4, at: entry + 32, in: &file)
+      let raw = content(Array(stored), codec: file[entry + 5], entry: entry, in: file)
+      file.replaceSubrange(entry + 40..<entry + 72, with: Array(SHA256.hash(data: raw)))
+    }
+    hash.update(data: file[entry..<entry + 5] + [0] + file[entry + 6..<entry + 8])
+    hash.update(data: file[entry + 24..<entry + 32] + file[entry + 40..<entry + 72])
   }
   put(Int(crc32(file[table])), 4, at: table.upperBound, in: &file)
   file.replaceSubrange(28..<60, with: Array(hash.finalize()))
