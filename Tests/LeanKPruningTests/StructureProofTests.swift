@@ -169,7 +169,7 @@ private struct Pair {
     }
     #expect(
       try pair.failures() == [
-        "config.json differs from the dense one in more than the object leank"
+        "config.json differs from the dense one in more than the object leank and its loader"
       ])
   }
 
