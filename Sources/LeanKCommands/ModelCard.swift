@@ -27,6 +27,8 @@ struct ModelCard {
       case .windowed(let window):
         "windowed: the first \(window.sink) and latest \(window.recent) keys are whole (accumulate "
           + "\(window.accumulate)), those between keep the mask's channels"
+          + (window.prefill == .dense ? "" : "; in the prompt too")
+          + (window.emptyHeads == .absent ? "" : "; where a head keeps none they score 0")
       }
     let cache = plan.cachePerToken
     func change(_ before: Int, _ after: Int) -> String {

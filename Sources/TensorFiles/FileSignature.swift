@@ -23,7 +23,9 @@ enum FileSignature {
       self = .zip
     } else if bytes.starts(with: [0x93] + Array("NUMPY".utf8)) {
       self = .npy
-    } else if bytes.starts(with: [0x8C] + Array("LNK".utf8)) {
+    } else if bytes.starts(with: [0x8C] + Array("LNK".utf8))
+      || bytes.starts(with: [0x89] + Array("LNK".utf8))  // a draft
+    {
       self = .leank
     } else if bytes.starts(with: Array("GGUF".utf8)) {
       self = .gguf

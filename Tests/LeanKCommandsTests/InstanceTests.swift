@@ -120,6 +120,47 @@ struct InstanceTests {
     }
   }
 
+  /// The variations of windowed mode stand in config.json where they are asked for, and count.
+  @Test("windowed prefill and zero empty heads are recorded")
+  func variations() throws {
+    let directory = try TemporaryDirectory()
+    let path = try make(in: directory, ["--mode", "windowed", "--empty-heads", "zero"])
+    #expect(try file(path).document.deployment?.window?.emptyHeads == .zero)
+    let output = directory.path("out")
+    try leank(
+      expecting: 0,
+      [
+        "convert", "--model", model, "--mask", path, "--layout", "cache", "--prefill", "windowed",
+        "--sink", "2", "--recent", "8", "--accumulate", "4", "--output", output, "--quiet",
+      ])
+    let configuration = try JSONDocument(
+      [UInt8](Data(contentsOf: URL(filePath: output + "/config.json"))))
+    #expect(configuration.root["leank"]?["prefill"]?.string == "windowed")
+    #expect(configuration.root["leank"]?["empty_heads"]?.string == "zero")
+    let inspected = try leank(expecting: 0, ["inspect", output, "--json"]).json["deployment"]
+    #expect(inspected?["prefill"]?.string == "windowed")
+    #expect(inspected?["empty_heads"]?.string == "zero")
+    // the logits are those of a run that asks for the variations, and not of one that asks for others
+    func logits(_ arguments: [String]) throws -> [Float] {
+      let saved = directory.path("logits.safetensors")
+      try leank(
+        expecting: 0,
+        ["verify", model] + arguments + [
+          "--prompt-length", "24", "--decode", "4", "--save-logits", saved,
+        ])
+      return try floats("logits_pruned", in: saved)
+    }
+    let window = ["--mask", path, "--sink", "2", "--recent", "8", "--accumulate", "4"]
+    let recorded = try logits([output])
+    #expect(try recorded == logits(window + ["--prefill", "windowed"]))
+    #expect(try recorded != logits(window))
+    #expect(
+      try recorded != logits(window + ["--prefill", "windowed", "--empty-heads", "absent"]))
+    try leank(
+      expecting: 2,
+      ["verify", model, "--mask", path, "--mode", "static", "--prefill", "windowed"])
+  }
+
   /// A mask that needs no change goes beside a checkpoint under its own identity.
   @Test("the identity of a mask is the content id beside the checkpoint")
   func identity() throws {

@@ -224,6 +224,42 @@ import Testing
     #expect(outcomes.count > 20)
   }
 
+  /// A part of a file says to the stranger what the whole file says.
+  @Test func theStrangersPartialReader() throws {
+    guard Self.isInstalled("python3"), Self.isInstalled("zstd") || Self.hasPythonZstd() else {
+      print("skipped: python3 or a zstd decoder for it is missing")
+      return
+    }
+    let script = """
+      import sys
+      sys.path.insert(0, sys.argv[1])
+      import reader
+      for path in sys.argv[2:]:
+          file = open(path, "rb").read()
+          whole = reader.read(file)
+          read = 0
+          def fetch(start, stop):
+              global read
+              read += stop - start
+              return file[start:stop]
+          for number, instance in enumerate(whole["instances"]):
+              said = reader.read_partial(fetch, len(file), [(b"MASK", number)])
+              assert said[b"MASK", number] == instance["mask"], path
+              assert said[b"GEOM", 0][0] == whole["layers"], path
+              own = [(b"ALGN", number), (b"DEPL", number)]
+              said = reader.read_partial(fetch, len(file), own)
+              assert said[own[0]] == instance["alignment"], path
+              assert said[own[1]] == instance["deployment"], path
+          print(read)
+      """
+    let paths = Self.names("valid").filter { $0 != "instances_at_limit.leank" }
+      .map { Self.path("valid", $0) }
+    let (status, output) = try Self.run(
+      ["python3", "-c", script, Self.specificationFolder] + paths)
+    #expect(status == 0)
+    #expect(output.split(separator: UInt8(ascii: "\n")).count == paths.count)
+  }
+
   private static func compareWithTheStranger(_ paths: [String]) throws {
     guard isInstalled("python3"), isInstalled("zstd") || hasPythonZstd() else {
       print("skipped: python3 or a zstd decoder for it is missing")
