@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from safetensors import safe_open
 from torch import Tensor, nn
-from transformers import AttentionInterface, AutoConfig, DynamicCache, GenerationConfig, PreTrainedModel
+from transformers import AttentionInterface, AutoConfig, DynamicCache, GenerationConfig, PreTrainedModel, __version__ as transformers_version
 from transformers.cache_utils import Cache, CacheLayerMixin
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
@@ -1324,6 +1324,10 @@ def open_pruned(mapping: Any, place: str, *args: Any, config: Any = None, **kwar
     if settings.layout == "rows":
         if getattr(config, "quantization_config", None) is not None:
             raise LeankError("quantised weights of layout rows cannot be opened; convert with --layout cache")
+        places = kwargs.get("device_map")
+        on_disk = "disk" in places.values() if isinstance(places, dict) else "offload_folder" in kwargs
+        if on_disk and transformers_version.startswith("4."):
+            raise LeankError("layout rows with weights on disk needs transformers 5; convert with --layout cache")
         state = dense_state(find, settings.geometry, settings.masks)
         opened = model_class.from_pretrained(None, *args, config=config, state_dict=state, **_without(kwargs, PLACE))
     else:

@@ -12,6 +12,7 @@ from checkpoints import (
     CACHE,
     CONFIG,
     FAMILIES,
+    IS_4,
     PROMPT,
     REFERENCE,
     binary,
@@ -124,6 +125,10 @@ def test_offloaded_to_disk(layout: str, tmp_path: Path) -> None:
     places |= {"model.norm": "cpu", "model.rotary_emb": "cpu", "lm_head": "cpu"}
     reference = load_file(REFERENCE / "llama_gqa" / "reference.safetensors")
     options = {"device_map": places, "offload_folder": tmp_path / "offload"}
+    if layout == "rows" and IS_4:
+        with pytest.raises(ValueError, match="layout rows with weights on disk needs transformers 5"):
+            opened(folder, **options)
+        return
     logits = decoded(opened(folder, **options), reference["input_ids"], PROMPT)
     assert (logits - reference["logits_masked"]).abs().max().item() <= tolerance("llama_gqa")
 

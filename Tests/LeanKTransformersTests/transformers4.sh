@@ -7,6 +7,8 @@ venv=${LEANK_VENV:-$tests/../../.build/transformers}
 packages=$venv/transformers4
 [ -x "$venv/bin/pip" ] || { echo "run run.sh first: $venv is missing" >&2; exit 1; }
 if [ ! -d "$packages/transformers" ]; then
+  # What transformers 5 does without.
+  "$venv/bin/pip" install --quiet requests
   "$venv/bin/pip" install --quiet --no-deps --target "$packages" \
     transformers==4.57.6 "huggingface_hub>=0.34,<1" "tokenizers>=0.22,<0.23"
 fi

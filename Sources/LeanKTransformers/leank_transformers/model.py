@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import AutoConfig, GenerationConfig, PreTrainedModel
+from transformers import __version__ as transformers_version
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 from transformers.utils import cached_file
 
@@ -204,6 +205,10 @@ def open_pruned(mapping: Any, place: str, *args: Any, config: Any = None, **kwar
     if settings.layout == "rows":
         if getattr(config, "quantization_config", None) is not None:
             raise LeankError("quantised weights of layout rows cannot be opened; convert with --layout cache")
+        places = kwargs.get("device_map")
+        on_disk = "disk" in places.values() if isinstance(places, dict) else "offload_folder" in kwargs
+        if on_disk and transformers_version.startswith("4."):
+            raise LeankError("layout rows with weights on disk needs transformers 5; convert with --layout cache")
         state = dense_state(find, settings.geometry, settings.masks)
         opened = model_class.from_pretrained(None, *args, config=config, state_dict=state, **_without(kwargs, PLACE))
     else:
