@@ -79,6 +79,12 @@ struct ConvertCommand: Subcommand {
   @Flag(help: "Print the outcome as JSON.")
   var json = false
 
+  @Flag(
+    help:
+      "Leave out modeling_leank.py, with which transformers opens the result, and auto_map in config.json."
+  )
+  var noLoader = false
+
   @Flag(help: "Print nothing but errors.")
   var quiet = false
 
@@ -111,12 +117,13 @@ struct ConvertCommand: Subcommand {
     conversion.replacement =
       forceAny
       ? .anyDirectory : force ? .directory(holding: ModelConfiguration.fileName) : .nothing
+    conversion.loader = noLoader ? nil : LoaderFile.bytes
     // What would be refused at the end, or in a real run.
     try conversion.checkOutput()
     conversion.threads = threads ?? min(4, Machine.processors)
     let card = try ModelCard(
       plan: plan, deployment: deployment, maskContentID: beside.contentID,
-      source: source.sourceDigest)
+      source: source.sourceDigest, hasLoader: !noLoader)
     conversion.card = Array(card.text.utf8)
     var report = try ConversionReport(conversion, part: shard, contexts: context)
     report.warnings =

@@ -17,7 +17,7 @@ struct ModelCard {
 
   init(
     plan: PruningPlan, deployment: DeploymentHints, maskContentID: String, source: String,
-    version: String = leankVersion
+    hasLoader: Bool, version: String = leankVersion
   ) throws(MaskError) {
     let isZeroed = plan.layout == .zeroed
     // The mask beside zeroed weights is the closure.
@@ -61,6 +61,17 @@ struct ModelCard {
       ("K cache", cache),
       ("dense checkpoint", "SHA-256 of its config.json and shard headers: `\(source)`"),
     ]
+    let opening =
+      hasLoader
+      ? """
+
+      To open it in transformers with the smaller cache (`\(LoaderFile.fileName)` is leank's loader):
+
+      ```
+      AutoModelForCausalLM.from_pretrained(FOLDER, trust_remote_code=True)
+      ```
+
+      """ : ""
     text = """
       \(Self.title)\(version)
 
@@ -78,7 +89,7 @@ struct ModelCard {
       leank verify DENSE . --structure-only
       leank verify DENSE .
       ```
-
+      \(opening)
       """
   }
 
@@ -92,13 +103,14 @@ struct ModelCard {
     guard versions.contains(writer) else {
       return .unknown("leank \(writer) wrote it, and this is \(leankVersion)")
     }
-    guard
-      let card = try? ModelCard(
+    // With the loader and without it; whether it is there is another file's matter.
+    let cards = [true, false].compactMap { hasLoader in
+      try? ModelCard(
         plan: plan, deployment: claim.deployment, maskContentID: claim.maskContentID,
-        source: claim.sourceDigest, version: writer)
-    else { return .differs("describes a mask that cannot be") }
-    let wanted = Array(card.text.utf8)
-    guard content != wanted else { return .asWritten }
+        source: claim.sourceDigest, hasLoader: hasLoader, version: writer)
+    }.map { Array($0.text.utf8) }
+    guard let wanted = cards.first else { return .differs("describes a mask that cannot be") }
+    guard !cards.contains(content) else { return .asWritten }
     let lines = zip(
       content.split(separator: 0x0A, omittingEmptySubsequences: false),
       wanted.split(separator: 0x0A, omittingEmptySubsequences: false))

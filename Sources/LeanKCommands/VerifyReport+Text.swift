@@ -24,7 +24,10 @@ extension VerifyReport {
         "structure",
         "layout \(layout?.rawValue ?? ""): every tensor and file is what the mask asks for "
           + "(\(Formatting.bytes(structure.comparedBytes)) compared)")
-    ] + besideLines
+    ]
+      + [structure.loader.wrapped].compactMap(\.self).map {
+        Formatting.row("loader", "that of leank \($0)")
+      } + besideLines
   }
 
   /// What lies beside the checkpoint and proves nothing.

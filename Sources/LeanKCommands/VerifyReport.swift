@@ -13,6 +13,8 @@ struct VerifyReport: Encodable {
     /// What could not be compared.
     var notes: [String] = []
     var comparedBytes = 0
+    /// Release of the loader beside the weights.
+    var loader = Nullable<String>(nil)
   }
 
   struct LayerReport: Encodable {
@@ -100,7 +102,8 @@ struct VerifyReport: Encodable {
     layout = proof.layout
     structure = Structure(
       passed: proof.passed, failures: proof.failures.map(\.description),
-      additions: proof.additions, notes: proof.notes, comparedBytes: proof.comparedBytes)
+      additions: proof.additions, notes: proof.notes, comparedBytes: proof.comparedBytes,
+      loader: Nullable(proof.loader))
     passed = passed && proof.passed
   }
 

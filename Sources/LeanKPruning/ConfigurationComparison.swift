@@ -43,7 +43,8 @@ struct ConfigurationComparison {
   ) {
     let found = request.pruned.configuration
     guard found.isInsertion(into: request.dense.configuration) else {
-      fail(nil, "config.json differs from the dense one in more than the object leank")
+      fail(
+        nil, "config.json differs from the dense one in more than the object leank and its loader")
       return
     }
     var written = claim

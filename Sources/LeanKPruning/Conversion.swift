@@ -16,6 +16,9 @@ public struct Conversion: Sendable {
   public var deployment: DeploymentHints
   /// Content of `LEANK.md`, which says how the output was made; nil = no such file.
   public var card: [UInt8]?
+  /// Content of `modeling_leank.py`, with which transformers opens the output; nil = no such file,
+  /// and no `auto_map` in config.json.
+  public var loader: [UInt8]?
   /// What an existing output has to be to be exchanged for the new one.
   public var replacement = OutputReplacement.nothing
   /// Most files of weights that are written at once.
@@ -91,6 +94,7 @@ public struct Conversion: Sendable {
 
   /// Looks at all files that would be written or copied.
   public func preview() throws(PruningError) -> Preview {
+    try checkLoader()
     let contents = try OutputContents(of: self)
     return Preview(bytes: contents.bytes + plan.bytesOut, leftOut: contents.carried.leftOut)
   }
@@ -115,6 +119,7 @@ public struct Conversion: Sendable {
   /// `inputChanged` for a source that changed meanwhile.
   public func run(observer: Observer = Observer()) throws(PruningError) -> Result {
     try checkMode()
+    try checkLoader()
     return try write(observer: observer)
   }
 
@@ -155,5 +160,13 @@ public struct Conversion: Sendable {
       throw PruningError(
         .inconsistent, "mode windowed with layout \(plan.layout.rawValue), which is always static")
     }
+  }
+  /// Fails where config.json has an `auto_map` already: one of two loaders would be lost.
+  func checkLoader() throws(PruningError) {
+    guard loader != nil, source.configuration.hasMember(LoaderFile.key) else { return }
+    throw PruningError(
+      .foreignLoader,
+      "the source brings Python code of its own for transformers, so leank's loader has no place: "
+        + "give --no-loader", at: .key(LoaderFile.key), in: source.configuration.path)
   }
 }

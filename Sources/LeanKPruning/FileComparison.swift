@@ -7,6 +7,8 @@ struct FileComparison {
   private let request: StructureProof.Request
   private let plan: PruningPlan
   private let claim: PrunedConfiguration
+  /// Whether there is a loader that has been compared by its digest.
+  private let hasLoader: Bool
   private let carried: CarriedFiles
   /// Entries of the pruned checkpoint.
   private let names: [String]
@@ -19,12 +21,16 @@ struct FileComparison {
   private static let chunk = 256 << 10
 
   init(
-    _ request: StructureProof.Request, plan: PruningPlan, claim: PrunedConfiguration
+    _ request: StructureProof.Request, plan: PruningPlan, claim: PrunedConfiguration,
+    hasLoader: Bool
   ) throws(PruningError) {
     self.request = request
     self.plan = plan
     self.claim = claim
-    let generated = [PrunedConfiguration.maskFileName] + request.knownFiles.map(\.name)
+    self.hasLoader = hasLoader
+    let generated =
+      [PrunedConfiguration.maskFileName] + request.knownFiles.map(\.name)
+      + (hasLoader ? [LoaderFile.fileName] : [])
     carried = try CarriedFiles(of: request.dense, beside: generated)
     names = try lifting(try request.pruned.directory.names())
   }
@@ -45,6 +51,7 @@ struct FileComparison {
     var expected = CarriedFiles.rewritten.union([UTF8Name(claim.maskFile)])
     // What tells staging from an output; only what is still being made is opened with it.
     expected.insert(UTF8Name(StagingDirectory.marker))
+    if hasLoader { expected.insert(UTF8Name(LoaderFile.fileName)) }
     for shard in plan.shards { expected.insert(UTF8Name(shard.name)) }
     for (name, file) in carried.files {
       expected.insert(UTF8Name(name))

@@ -57,11 +57,13 @@ struct OutputContents {
     let source = conversion.source
     let plan = conversion.plan
     var generated = [(PrunedConfiguration.maskFileName, conversion.mask)]
+    if let loader = conversion.loader { generated.append((LoaderFile.fileName, loader)) }
     if let card = conversion.card { generated.append((Conversion.cardFileName, card)) }
     carried = try CarriedFiles(of: source, beside: generated.map(\.0))
     if let index = plan.index { generated.append((ShardIndex.fileName, index)) }
-    let object = Array(conversion.configuration.json.utf8)
-    generated.append((ModelConfiguration.fileName, source.configuration.inserting(object)))
+    let configuration = source.configuration.inserting(
+      conversion.configuration.json.utf8, withLoader: conversion.loader != nil)
+    generated.append((ModelConfiguration.fileName, configuration))
     self.generated = generated
   }
 }

@@ -24,6 +24,7 @@ extension Conversion {
     part: ShardPart, observer: Observer = Observer()
   ) throws(PruningError) -> PartResult {
     try checkMode()
+    try checkLoader()
     let chosen = plan.shards(of: part)
     let parts = try lifting(
       try PartsDirectory(
@@ -74,6 +75,7 @@ extension Conversion {
   /// plan and these inputs, and with `.partChanged` where one does not hold what the source gives.
   public func commit(observer: Observer = Observer()) throws(PruningError) -> Result {
     try checkMode()
+    try checkLoader()
     let parts: PartsDirectory
     do throws(FileError) {
       parts = try PartsDirectory(

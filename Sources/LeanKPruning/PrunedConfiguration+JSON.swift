@@ -32,20 +32,27 @@ extension PrunedConfiguration {
 }
 
 extension ModelConfiguration {
-  /// The file's bytes with `object` as first member `leank`; everything else stays byte for byte.
-  func inserting(_ object: some Sequence<UInt8>) -> [UInt8] {
+  /// The file's bytes with `object` as first member `leank`, and behind it `auto_map` where there is
+  /// a loader; everything else stays byte for byte.
+  func inserting(_ object: some Sequence<UInt8>, withLoader: Bool) -> [UInt8] {
     var result = Array(bytes[..<firstMemberOffset])
     result += Array("\n  \(JSONText.quoted(PrunedConfiguration.key)): ".utf8)
     result += object
+    if withLoader {
+      let member = JSONText.quoted(LoaderFile.key) + ": " + LoaderFile.autoMap(for: self)
+      result += Array(",\n  \(member)".utf8)
+    }
     // The source's object has at least a model_type.
     result.append(0x2C)
     result += bytes[firstMemberOffset...]
     return result
   }
 
-  /// Whether this file is `source` with a `leank` object put in, and nothing else changed.
+  /// Whether this file is `source` with a `leank` object put in, and `auto_map` where that is new,
+  /// and nothing else changed.
   func isInsertion(into source: ModelConfiguration) -> Bool {
     guard let object = prunedObject else { return false }
-    return source.inserting(bytes[object.byteRange]) == bytes
+    let withLoader = namesLoader(besides: source)
+    return source.inserting(bytes[object.byteRange], withLoader: withLoader) == bytes
   }
 }

@@ -16,6 +16,8 @@ extension PruningCode {
   public static var companionTensor: Self { Self("companion_tensor", .unsupported) }
   public static var queryKeyNorm: Self { Self("query_key_norm", .unsupported) }
   public static var alreadyPruned: Self { Self("already_pruned", .unsupported) }
+  /// A source that has an `auto_map`, and with it code of its own.
+  public static var foreignLoader: Self { Self("foreign_loader", .unsupported) }
   public static var notPruned: Self { Self("not_pruned") }
   /// Parts that another plan or other inputs made.
   public static var otherPlan: Self { Self("other_plan", .unsafeOutput) }

@@ -80,6 +80,8 @@ public struct StructureProof: Sendable {
   public let additions: [String]
   /// What could not be compared, in sentences.
   public let notes: [String]
+  /// The release of leank whose loader lies beside the weights, nil if none does.
+  public let loader: String?
   /// Bytes of tensors and files that were compared.
   public let comparedBytes: Int
 
@@ -102,7 +104,9 @@ public struct StructureProof: Sendable {
         .notPruned, "config.json has no object \(quoted(PrunedConfiguration.key))", in: pruned.path)
     }
     let plan = try PruningPlan(source: dense, mask: request.mask, layout: claim.layout)
-    var files = try FileComparison(request, plan: plan, claim: claim)
+    let loader = try LoaderFile.check(of: pruned, dense: dense)
+    var files = try FileComparison(
+      request, plan: plan, claim: claim, hasLoader: loader.isCompared)
     let tensorBytes = plan.shards.reduce(0) { $0 + $1.header.dataLength }
     let total = tensorBytes + files.bytesToCompare
     var tensors = TensorComparison(model: plan.model.description)
@@ -110,6 +114,7 @@ public struct StructureProof: Sendable {
       (done) throws(PruningError) in try progress(done, total)
     }
     failures += ConfigurationComparison(request, plan: plan, claim: claim).failures
+    failures += loader.failures.map { Failure(place: nil, detail: $0) }
     failures += try files.failures { (done) throws(PruningError) in
       try progress(tensorBytes + done, total)
     }
@@ -117,6 +122,6 @@ public struct StructureProof: Sendable {
     try liftingCheckpoint(try pruned.checkUnchanged())
     return StructureProof(
       layout: claim.layout, failures: failures, additions: files.additions, notes: files.notes,
-      comparedBytes: tensors.bytes + files.bytes)
+      loader: loader.release, comparedBytes: tensors.bytes + files.bytes)
   }
 }

@@ -55,6 +55,43 @@ import Testing
         == files.contentsOfDirectory(atPath: folder.path("out")).sorted())
   }
 
+  @Test func theLoaderIsThereUnlessItIsLeftOut() throws {
+    _ = try convert("with", "--layout", "cache")
+    _ = try convert("without", "--layout", "cache", "--no-loader")
+    let opening = "AutoModelForCausalLM.from_pretrained"
+    for (output, isThere) in [("with", true), ("without", false)] {
+      #expect(files.fileExists(atPath: folder.path(output + "/modeling_leank.py")) == isThere)
+      for name in ["LEANK.md": opening, "config.json": "\"auto_map\""] {
+        let text = try String(contentsOfFile: folder.path("\(output)/\(name.key)"), encoding: .utf8)
+        #expect(text.contains(name.value) == isThere)
+      }
+      let run = try leank(
+        expecting: 0, ["verify", dense, folder.path(output), "--structure-only", "--json"])
+      #expect(try run.json["structure"]?["loader"]?.string == (isThere ? leankVersion : nil))
+    }
+  }
+
+  @Test func codeOfTheSourceIsNotReplaced() throws {
+    let path = dense + "/config.json"
+    let text = try String(contentsOfFile: path, encoding: .utf8)
+    try files.removeItem(atPath: path)
+    try folder.write(
+      Array(
+        text.replacing(
+          "{", with: "{\n  \"auto_map\": {\"AutoModel\": \"a.B\"},", maxReplacements: 1
+        )
+        .utf8), to: "dense/config.json")
+    for more in [["--dry-run"], ["--shard", "1/1"], []] {
+      let run = CommandRun(
+        ["convert", "--model", dense, "--mask", mask, "--output", folder.path("out")] + more)
+      #expect(run.code == 4)
+      #expect(run.diagnostics.contains("auto_map"))
+      #expect(run.diagnostics.contains("--no-loader"))
+    }
+    #expect(try files.contentsOfDirectory(atPath: folder.path) == ["dense"])
+    _ = try convert("out", "--no-loader")
+  }
+
   @Test func aDryRunTellsSpaceAndSavings() throws {
     let plan = try convert("out", "--dry-run", "--json", "--context", "1000", "--context", "100")
     #expect(try files.contentsOfDirectory(atPath: folder.path) == ["dense"])

@@ -77,8 +77,8 @@ struct GuideTests {
     }
   }
 
-  /// `console` is run by the test above, `swift` is a file of this target, and what stands under a
-  /// marker is run by `.ci/run`.
+  /// `console` is run by the test above, `swift` is a file of this target, `python` is run by the
+  /// tests of the Python package, and what stands under a marker is run by `.ci/run`.
   @Test("no block is left that nothing runs", arguments: try guides())
   func everyBlock(guide: String) throws {
     let script = try String(contentsOf: Self.root.appending(path: ".ci/run"), encoding: .utf8)
@@ -87,6 +87,9 @@ struct GuideTests {
       if block.language == "swift" {
         let snippet = Self.root.appending(path: "Tests/LeanKCommandsTests/Snippets/\(guide).swift")
         #expect(try String(contentsOf: snippet, encoding: .utf8) == text, "\(guide)")
+      } else if block.language == "python" {
+        let test = Self.root.appending(path: "Tests/LeanKTransformersTests/test_guide.py")
+        #expect(try String(contentsOf: test, encoding: .utf8).contains("\"\(guide).md\""))
       } else if block.lead.hasPrefix("<!-- ") {
         let job = block.lead.dropFirst(5).dropLast(4)
         #expect(script.contains("\"\(job)\"") || script.contains(" \(job) "), "\(job)")
@@ -125,7 +128,7 @@ struct GuideTests {
       .filter { $0.hasSuffix(".md") && $0 != "LeanK.md" }
     let landing = try String(
       contentsOf: Self.catalogue.appending(path: "LeanK.md"), encoding: .utf8)
-    #expect(names.count == 6)
+    #expect(names.count == 7)
     for name in names { #expect(landing.contains("<doc:\(name.dropLast(3))>"), "\(name)") }
   }
 }

@@ -174,7 +174,7 @@ struct Pair {
     }
     #expect(
       try pair.failures() == [
-        "config.json differs from the dense one in more than the object leank"
+        "config.json differs from the dense one in more than the object leank and its loader"
       ])
   }
 
