@@ -3,12 +3,62 @@ import ByteIO
 /// Decodes JSON strings: resolves escapes and checks that what comes out is UTF-8.
 struct JSONStringScanner {
   var offset: Int
+  /// Most combining characters in a row.
+  var combiningLimit = Int.max
 
   /// Reads a string whose opening quote is at the cursor.
   mutating func string(in bytes: Span<UInt8>) throws(JSONError) -> String {
     let start = offset
-    offset += 1
     var decoded: [UInt8] = []
+    try utf8(in: bytes, into: &decoded)
+    guard let text = String(validating: decoded, as: UTF8.self) else {
+      throw JSONError(.notUTF8, "string is not UTF-8", at: .byte(start))
+    }
+    return text
+  }
+
+  /// Reads past a string whose opening quote is at the cursor and checks all of it; where it stands
+  /// between its quotes if nothing in it is escaped.
+  mutating func skip(
+    in bytes: Span<UInt8>, decodingInto decoded: inout [UInt8]
+  ) throws(JSONError) -> Range<Int>? {
+    let start = offset
+    let first = start + 1
+    if let end = plainEnd(in: bytes, from: first) {
+      offset = end + 1
+      return first..<end
+    }
+    decoded.removeAll(keepingCapacity: true)
+    try utf8(in: bytes, into: &decoded)
+    guard let text = String(validating: decoded, as: UTF8.self) else {
+      throw JSONError(.notUTF8, "string is not UTF-8", at: .byte(start))
+    }
+    guard !hasLongCombiningRun(text, limit: combiningLimit) else {
+      throw JSONError(
+        .combiningRun, "string with more than \(combiningLimit) combining characters in a row",
+        at: .byte(start))
+    }
+    return nil
+  }
+
+  /// The closing quote of a string of nothing but ASCII without escapes, from its first byte on.
+  private func plainEnd(in bytes: Span<UInt8>, from first: Int) -> Int? {
+    var end = first
+    while end < bytes.count {
+      let byte = bytes[end]
+      if byte == 0x22 { return end }
+      guard byte >= 0x20, byte < 0x80, byte != 0x5C else { return nil }
+      end += 1
+    }
+    return nil
+  }
+
+  /// Appends what the string says whose opening quote is at the cursor, whether UTF-8 or not.
+  mutating func utf8(
+    in bytes: Span<UInt8>, into decoded: inout [UInt8]
+  ) throws(JSONError) {
+    let start = offset
+    offset += 1
     while true {
       guard let byte = peek(bytes) else {
         throw JSONError(.unexpectedEnd, "JSON ends inside a string", at: .byte(start))
@@ -16,16 +66,7 @@ struct JSONStringScanner {
       switch byte {
       case 0x22:
         offset += 1
-        guard let text = String(validating: decoded, as: UTF8.self) else {
-          throw JSONError(.notUTF8, "string is not UTF-8", at: .byte(start))
-        }
-        guard !hasLongCombiningRun(text) else {
-          throw JSONError(
-            .combiningRun,
-            "string with more than \(combiningRunLimit) combining characters in a row",
-            at: .byte(start))
-        }
-        return text
+        return
       case 0x5C:
         try escape(into: &decoded, in: bytes)
       case 0..<0x20:
