@@ -33,14 +33,14 @@ let package = Package(
       name: "LeanKReaders",
       targets: [
         "ByteIO", "Zstd", "StrictJSON", "LeanKMask", "LeanKFormat", "TensorFiles",
-        "LeanKInterchange", "LeanKCheckpoint",
+        "LeanKInterchange", "LeanKCheckpoint", "LeanKTokenizer",
       ]),
     // Everything behind the command line; the nested Benchmarks package uses it.
     .library(
       name: "LeanKTools",
       targets: [
         "ByteIO", "StrictJSON", "TensorFiles", "LeanKInterchange", "LeanKCheckpoint",
-        "LeanKReport", "LeanKDecoder", "LeanKCommands",
+        "LeanKReport", "LeanKDecoder", "LeanKTokenizer", "LeanKCommands",
       ]),
     .executable(name: "leank", targets: ["leank"]),
   ],
@@ -71,6 +71,7 @@ let package = Package(
     library("TensorFiles", ["ByteIO", "StrictJSON", "Zlib"]),
     library("LeanKInterchange", ["LeanKMask", "ByteIO", "StrictJSON", "TensorFiles"]),
     library("LeanKReport", ["LeanKMask", "ByteIO"]),
+    library("LeanKTokenizer", ["ByteIO", "StrictJSON"]),
     library(
       "LeanKCheckpoint",
       ["LeanKMask", "ByteIO", "StrictJSON", "TensorFiles", crypto]),
@@ -81,7 +82,8 @@ let package = Package(
       "LeanKCommands",
       [
         "LeanKMask", "LeanKFormat", "LeanKReport", "LeanKInterchange", "LeanKCheckpoint",
-        "LeanKDecoder", "TensorFiles", "StrictJSON", "ByteIO", crypto, argumentParser,
+        "LeanKDecoder", "LeanKTokenizer", "TensorFiles", "StrictJSON", "ByteIO", crypto,
+        argumentParser,
       ]),
     .executableTarget(
       name: "leank", dependencies: ["LeanKCommands", argumentParser], swiftSettings: strict),
@@ -100,6 +102,7 @@ let package = Package(
       "LeanKInterchangeTests",
       ["LeanKInterchange", "LeanKMask", "TensorFiles", "ByteIO", "StrictJSON"]),
     tests("LeanKReportTests", ["LeanKReport", "LeanKMask", "LeanKInterchange"]),
+    tests("LeanKTokenizerTests", ["LeanKTokenizer", "ByteIO", "StrictJSON"]),
     tests(
       "LeanKCheckpointTests",
       ["LeanKCheckpoint", "LeanKMask", "TensorFiles", "ByteIO", "StrictJSON"]),
@@ -113,7 +116,7 @@ let package = Package(
       "LeanKCommandsTests",
       [
         "LeanKCommands", "LeanKReport", "LeanKCheckpoint", "LeanKFormat", "LeanKInterchange",
-        "LeanKMask", "TensorFiles", "StrictJSON", "ByteIO",
+        "LeanKTokenizer", "LeanKMask", "TensorFiles", "StrictJSON", "ByteIO",
       ]),
   ]
 )
