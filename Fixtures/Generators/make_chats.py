@@ -177,6 +177,7 @@ WORDS = """{% set ns = namespace(n=0) %}{% for m in messages if m.role != 'syste
 {% endfor %}{{ ns.n }} {{ not ns.n == 1 }} {{ ns.n > 1 and 'many' or 'few' }} {{ none }} {{ true }} {{ nothing }} {{ nothing is defined }} {{ 'a' in 'abc' }} {{ 'x' not in ['x', "y"] }} {{ -3 % 5 }} {{ 7 - -2 }}
 {{ messages[-1]['content'][:3] }}{{ messages[-1].content[-2:] }}{{ messages | length }}{{ (messages | last).role }}{{ ['a' 'b'][0] }}{{ {'k': 'v'}['k'] }}{{ {'k': 'v'}.get('z', 'w') }}{{ 'x'.upper() + 'Y'.lower() }}
 {{ 'a-b-c'.split('-')[1] }}{{ ' q '.strip() }}{{ 'aXbX'.replace('X', '') }}{{ 'abc'.startswith('ab') }}{{ 'abc'.endswith('ab') }}{{ nothing | default('d') }}{{ 3 ~ 'x' ~ none }}{{ 'xxyxx'.rstrip('x') }}{{ bos_token is none }}{{ 1 == true }}{{ 'it\\'s' }}
+{% for k, v in {'a': 1, 'b': 'x'}.items() %}{{ k }}={{ v }};{% endfor %}{% for m in messages[::-1] %}{{ m.role[::-1] }}{{ loop.index0 }}{% endfor %}
 """
 
 TEMPLATES = dict(chatml=CHATML, chatml_default=CHATML_DEFAULT, chatml_tools=CHATML_TOOLS, llama3=LLAMA3, llama3_date=LLAMA3_DATE, gemma=GEMMA, gemma_prefix=GEMMA_PREFIX, mistral=MISTRAL,

@@ -12,6 +12,8 @@ indirect enum TemplateExpression: Sendable {
   case attribute(TemplateExpression, String)
   case item(TemplateExpression, TemplateExpression)
   case slice(TemplateExpression, TemplateExpression?, TemplateExpression?)
+  /// `[::-1]`
+  case reversed(TemplateExpression)
   case call(TemplateExpression, Arguments)
   case filter(TemplateExpression, String, Arguments)
   case test(TemplateExpression, String, negated: Bool)
@@ -264,7 +266,12 @@ struct TemplateExpressionParser {
     }
     var last: TemplateExpression?
     if next != .sign("]"), next != .sign(":") { last = try conditional() }
-    guard !take(.sign(":")) else { throw TemplateLexer.unsupported("a slice with a step") }
+    if take(.sign(":")) {
+      guard first == nil, last == nil, take(.sign("-")), take(.integer(1)), take(.sign("]")) else {
+        throw TemplateLexer.unsupported("a slice with a step")
+      }
+      return .reversed(base)
+    }
     try expect("]")
     return .slice(base, first, last)
   }

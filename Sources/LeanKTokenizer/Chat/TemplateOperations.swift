@@ -84,6 +84,9 @@ enum TemplateOperations {
     if name == "get", case .string(let key)? = values.first, values.count <= 2 {
       return base.member(key) ?? (values.count == 2 ? values[1] : .none)
     }
+    if name == "items", values.isEmpty, case .dictionary(let members) = base {
+      return .list(members.map { .list([.string($0.key), $0.value]) })
+    }
     guard case .string(let text) = base else { throw unknown("method", name) }
     var texts: [String] = []
     for value in values {

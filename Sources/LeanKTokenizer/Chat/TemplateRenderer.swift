@@ -35,8 +35,8 @@ struct TemplateRenderer {
           try run(branch.body)
           break
         }
-      case .loop(let variable, let expression, let condition, let body, let otherwise):
-        try loop(variable, expression, condition, body, otherwise)
+      case .loop(let variables, let expression, let condition, let body, let otherwise):
+        try loop(variables, expression, condition, body, otherwise)
       case .assignment(let name, let member, let expression):
         try assign(name, member, try value(expression))
       case .capture(let name, let body):
@@ -101,7 +101,7 @@ struct TemplateRenderer {
   private static let functions: Set = ["raise_exception", "strftime_now", "namespace", "range"]
 
   private mutating func loop(
-    _ variable: String, _ expression: TemplateExpression, _ condition: TemplateExpression?,
+    _ variables: [String], _ expression: TemplateExpression, _ condition: TemplateExpression?,
     _ body: [TemplateStatement], _ otherwise: [TemplateStatement]
   ) throws(TokenizerError) {
     var items: [TemplateValue]
@@ -113,7 +113,7 @@ struct TemplateRenderer {
     if let condition {
       var chosen: [TemplateValue] = []
       for item in items {
-        scopes.append([variable: item])
+        scopes.append(try Self.bound(item, to: variables))
         if try value(condition).isTrue { chosen.append(item) }
         scopes.removeLast()
       }
@@ -128,11 +128,24 @@ struct TemplateRenderer {
         ("previtem", index > 0 ? items[index - 1] : .undefined),
         ("nextitem", index + 1 < items.count ? items[index + 1] : .undefined),
       ]
-      scopes.append([variable: item, "loop": .dictionary(loop)])
+      var scope = try Self.bound(item, to: variables)
+      scope["loop"] = .dictionary(loop)
+      scopes.append(scope)
       try run(body)
       scopes.removeLast()
     }
     if items.isEmpty { try run(otherwise) }
+  }
+
+  /// What each turn of a loop gives its names: the item, or its parts.
+  private static func bound(
+    _ item: TemplateValue, to names: [String]
+  ) throws(TokenizerError) -> [String: TemplateValue] {
+    guard names.count > 1 else { return names.first.map { [$0: item] } ?? [:] }
+    guard case .list(let parts) = item, parts.count == names.count else {
+      throw TemplateLexer.unsupported("a loop over several names and other items")
+    }
+    return Dictionary(zip(names, parts)) { $1 }
   }
 
   mutating func value(_ expression: TemplateExpression) throws(TokenizerError) -> TemplateValue {
@@ -160,6 +173,13 @@ struct TemplateRenderer {
     case .item(let base, let index): return try item(try value(index), of: try value(base))
     case .slice(let base, let first, let last):
       return try slice(try value(base), try bound(first), try bound(last))
+    case .reversed(let base):
+      switch try value(base) {
+      case .list(let list): return .list(list.reversed())
+      case .string(let text):
+        return .string(TemplateLexer.string(Array(text.unicodeScalars.reversed())[...]))
+      default: throw TemplateLexer.unsupported("a slice of what is neither a list nor a text")
+      }
     case .call(let function, let arguments): return try call(try value(function), arguments)
     case .filter(let base, let name, let arguments):
       return try filter(name, try value(base), arguments)
@@ -201,7 +221,7 @@ struct TemplateRenderer {
     case .undefined: throw Self.missing(name)
     case .dictionary:
       if let member = base.member(name) { return member }
-      return name == "get" ? .method(name, of: base) : .undefined
+      return name == "get" || name == "items" ? .method(name, of: base) : .undefined
     case .namespace(let index): return namespaces[index][name] ?? .undefined
     case .string:
       return TemplateOperations.methods.contains(name) ? .method(name, of: base) : .undefined

@@ -6,7 +6,7 @@ indirect enum TemplateStatement: Sendable {
   case output(TemplateExpression)
   case conditional([(condition: TemplateExpression?, body: [TemplateStatement])])
   case loop(
-    variable: String, TemplateExpression, condition: TemplateExpression?,
+    variables: [String], TemplateExpression, condition: TemplateExpression?,
     body: [TemplateStatement], otherwise: [TemplateStatement])
   /// A name, or a member of a namespace, gets a value.
   case assignment(String, member: String?, TemplateExpression)
@@ -95,9 +95,12 @@ struct TemplateParser {
   private mutating func loop(
     _ parser: inout TemplateExpressionParser
   ) throws(TokenizerError) -> TemplateStatement {
-    guard let variable = parser.takeName(), parser.take(.name("in")) else {
-      throw TemplateLexer.unsupported("a loop over several names")
-    }
+    var variables: [String] = []
+    repeat {
+      guard let name = parser.takeName() else { throw parser.unexpected() }
+      variables.append(name)
+    } while parser.take(.sign(","))
+    guard parser.take(.name("in")) else { throw parser.unexpected() }
     // an `if` here is the loop's, not that of a value
     let list = try parser.withoutConditional()
     let condition = parser.take(.name("if")) ? try parser.conditional() : nil
@@ -105,7 +108,7 @@ struct TemplateParser {
     let (body, end) = try statements(until: ["else", "endfor"])
     var otherwise: [TemplateStatement] = []
     if end?.0 == "else" { otherwise = try statements(until: ["endfor"]).0 }
-    return .loop(variable: variable, list, condition: condition, body: body, otherwise: otherwise)
+    return .loop(variables: variables, list, condition: condition, body: body, otherwise: otherwise)
   }
 
   private mutating func assignment(
