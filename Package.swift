@@ -28,6 +28,8 @@ let package = Package(
   products: [
     // Masks and their file format, for other people's programs.
     .library(name: "LeanK", targets: ["LeanKMask", "LeanKFormat"]),
+    // Text to token ids and back, for other people's programs.
+    .library(name: "LeanKTokenizer", targets: ["LeanKTokenizer"]),
     // Everything that reads files from strangers; the nested Fuzzing package uses it.
     .library(
       name: "LeanKReaders",

@@ -1,4 +1,6 @@
+import ByteIO
 import Foundation
+import LeanKTokenizer
 import TestSupport
 import Testing
 
@@ -117,6 +119,13 @@ struct GuideTests {
     #expect(after.count == 5)
     #expect(after[0].hasSuffix(" 2"))
     #expect(after[3] == "2 [0, 0] [0, 0]")
+
+    let model = Fixtures.path("Models/leank-tiny")
+    let tokenizer = try Tokenizer(directory: try DirectoryHandle(path: model))
+    var script = try tokenizer.encode(" The key of amber-bridge is 4821.") + [0, 1, 2]
+    let answer = try continuation(of: "Question:", in: model) { _ in script.removeFirst() }
+    #expect(answer == " The key of amber-bridge is 4821.")
+    #expect(script == [1, 2])
   }
 
   @Test("the landing page links every guide")
@@ -125,7 +134,7 @@ struct GuideTests {
       .filter { $0.hasSuffix(".md") && $0 != "LeanK.md" }
     let landing = try String(
       contentsOf: Self.catalogue.appending(path: "LeanK.md"), encoding: .utf8)
-    #expect(names.count == 6)
+    #expect(names.count == 7)
     for name in names { #expect(landing.contains("<doc:\(name.dropLast(3))>"), "\(name)") }
   }
 }
