@@ -11,6 +11,7 @@ let strict: [SwiftSetting] = [
 ]
 
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let numerics: Target.Dependency = .product(name: "RealModule", package: "swift-numerics")
 let argumentParser: Target.Dependency = .product(
   name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -35,20 +36,21 @@ let package = Package(
       name: "LeanKReaders",
       targets: [
         "ByteIO", "Zstd", "StrictJSON", "LeanKMask", "LeanKFormat", "TensorFiles",
-        "LeanKInterchange", "LeanKCheckpoint", "LeanKTokenizer",
+        "LeanKInterchange", "LeanKModel", "LeanKCheckpoint", "LeanKTokenizer",
       ]),
     // Everything behind the command line; the nested Benchmarks package uses it.
     .library(
       name: "LeanKTools",
       targets: [
-        "ByteIO", "StrictJSON", "TensorFiles", "LeanKInterchange", "LeanKCheckpoint",
-        "LeanKReport", "LeanKDecoder", "LeanKTokenizer", "LeanKCommands",
+        "ByteIO", "StrictJSON", "TensorFiles", "LeanKInterchange", "LeanKModel", "LeanKCheckpoint",
+        "LeanKPruning", "LeanKReport", "LeanKDecoder", "LeanKTokenizer", "LeanKCommands",
       ]),
     .executable(name: "leank", targets: ["leank"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
+    .package(url: "https://github.com/apple/swift-numerics", from: "1.1.0"),
   ],
   targets: [
     .systemLibrary(
@@ -74,24 +76,31 @@ let package = Package(
     library("LeanKInterchange", ["LeanKMask", "ByteIO", "StrictJSON", "TensorFiles"]),
     library("LeanKReport", ["LeanKMask", "ByteIO"]),
     library("LeanKTokenizer", ["ByteIO", "StrictJSON"]),
+    library("LeanKModel", ["LeanKMask", "ByteIO", "StrictJSON", numerics]),
     library(
-      "LeanKCheckpoint",
-      ["LeanKMask", "ByteIO", "StrictJSON", "TensorFiles", crypto]),
+      "LeanKCheckpoint", ["LeanKModel", "ByteIO", "StrictJSON", "TensorFiles", crypto]),
+    library(
+      "LeanKPruning",
+      ["LeanKMask", "LeanKModel", "LeanKCheckpoint", "ByteIO", "StrictJSON", "TensorFiles", crypto]),
     library(
       "LeanKDecoder",
-      ["LeanKMask", "LeanKCheckpoint", "TensorFiles", "ByteIO", "CKernels", "COpenBLAS"]),
+      [
+        "LeanKMask", "LeanKModel", "LeanKCheckpoint", "TensorFiles", "ByteIO", "CKernels",
+        "COpenBLAS", numerics,
+      ]),
     library(
       "LeanKCommands",
       [
-        "LeanKMask", "LeanKFormat", "LeanKReport", "LeanKInterchange", "LeanKCheckpoint",
-        "LeanKDecoder", "LeanKTokenizer", "TensorFiles", "StrictJSON", "ByteIO", crypto,
-        argumentParser,
+        "LeanKMask", "LeanKFormat", "LeanKReport", "LeanKInterchange", "LeanKModel",
+        "LeanKCheckpoint", "LeanKPruning", "LeanKDecoder", "LeanKTokenizer", "TensorFiles",
+        "StrictJSON", "ByteIO", crypto, argumentParser,
       ]),
     .executableTarget(
       name: "leank", dependencies: ["LeanKCommands", argumentParser], swiftSettings: strict),
 
     .target(
-      name: "TestSupport", dependencies: ["ByteIO", "StrictJSON"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["ByteIO", "StrictJSON", "LeanKMask", "TensorFiles"],
+      path: "Tests/TestSupport",
       swiftSettings: strict),
     tests("ByteIOTests", ["ByteIO"]),
     tests("StrictJSONTests", ["StrictJSON", "ByteIO"]),
@@ -106,19 +115,28 @@ let package = Package(
     tests("LeanKReportTests", ["LeanKReport", "LeanKMask", "LeanKInterchange"]),
     tests("LeanKTokenizerTests", ["LeanKTokenizer", "ByteIO", "StrictJSON"]),
     tests(
+      "LeanKModelTests", ["LeanKModel", "LeanKCheckpoint", "LeanKMask", "ByteIO", "StrictJSON"]),
+    tests(
       "LeanKCheckpointTests",
-      ["LeanKCheckpoint", "LeanKMask", "TensorFiles", "ByteIO", "StrictJSON"]),
+      ["LeanKCheckpoint", "LeanKModel", "LeanKMask", "TensorFiles", "ByteIO", "StrictJSON"]),
+    tests(
+      "LeanKPruningTests",
+      [
+        "LeanKPruning", "LeanKCheckpoint", "LeanKModel", "LeanKMask", "TensorFiles", "ByteIO",
+        "StrictJSON",
+      ]),
     tests(
       "LeanKDecoderTests",
       [
-        "LeanKDecoder", "LeanKCheckpoint", "LeanKInterchange", "LeanKMask", "TensorFiles",
-        "StrictJSON", "ByteIO",
+        "LeanKDecoder", "LeanKModel", "LeanKCheckpoint", "LeanKPruning", "LeanKInterchange",
+        "LeanKMask", "TensorFiles", "StrictJSON", "ByteIO",
       ]),
     tests(
       "LeanKCommandsTests",
       [
-        "LeanKCommands", "LeanKReport", "LeanKCheckpoint", "LeanKFormat", "LeanKInterchange",
-        "LeanKTokenizer", "LeanKMask", "TensorFiles", "StrictJSON", "ByteIO",
+        "LeanKCommands", "LeanKReport", "LeanKModel", "LeanKCheckpoint", "LeanKPruning",
+        "LeanKFormat", "LeanKInterchange", "LeanKTokenizer", "LeanKMask", "TensorFiles",
+        "StrictJSON", "ByteIO",
       ]),
   ]
 )

@@ -4,34 +4,27 @@
   import Glibc
 #endif
 
-public typealias FileError = Diagnostic<FileCode>
+public typealias FileError = Diagnostic<FileDomain>
+public typealias FileCode = DiagnosticCode<FileDomain>
 
 /// What can go wrong between a program and a file system.
-public struct FileCode: DiagnosticCode {
-  public let rawValue: String
-  public let failureClass: FailureClass
+public enum FileDomain {}
 
-  public init?(rawValue: String) { nil }
-
-  init(_ rawValue: String, _ failureClass: FailureClass) {
-    self.rawValue = rawValue
-    self.failureClass = failureClass
-  }
-
+extension FileCode {
   /// A system call failed; the text names it and carries errno's own words.
-  public static let systemCall = Self("system_call", .inputOutput)
-  public static let missing = Self("missing", .inputOutput)
+  public static var systemCall: Self { Self("system_call", .inputOutput) }
+  public static var missing: Self { Self("missing", .inputOutput) }
   /// Symbolic links that lead in a circle, or a link where none is followed.
-  public static let linkLoop = Self("link_loop", .inputOutput)
-  public static let notRegular = Self("not_regular", .inputOutput)
-  public static let notDirectory = Self("not_directory", .inputOutput)
-  public static let tooLarge = Self("too_large", .limitExceeded)
-  public static let changed = Self("changed", .inputChanged)
-  public static let exists = Self("exists", .unsafeOutput)
-  public static let unsafePath = Self("unsafe_path", .unsafeOutput)
+  public static var linkLoop: Self { Self("link_loop", .inputOutput) }
+  public static var notRegular: Self { Self("not_regular", .inputOutput) }
+  public static var notDirectory: Self { Self("not_directory", .inputOutput) }
+  public static var tooLarge: Self { Self("too_large", .limitExceeded) }
+  public static var changed: Self { Self("changed", .inputChanged) }
+  public static var exists: Self { Self("exists", .unsafeOutput) }
+  public static var unsafePath: Self { Self("unsafe_path", .unsafeOutput) }
   /// Staging that a running conversion holds, or that may be held.
-  public static let inUse = Self("in_use", .unsafeOutput)
-  public static let fileName = Self("file_name", .malformed)
+  public static var inUse: Self { Self("in_use", .unsafeOutput) }
+  public static var fileName: Self { Self("file_name", .malformed) }
 }
 
 extension FileError {

@@ -10,8 +10,6 @@
 // its own requests have to share the few that a core's nearest cache has under way.
 #define DA_ROWS 8
 
-LK_INLINE size_t LK_NAME(size)(leank_element type) { return type == leank_f32 ? 4 : 2; }
-
 LK_INLINE float LK_NAME(exp_one)(float x) {
   VF v = {x};
   return LK_NAME(exp_vector)(v)[0];
@@ -32,7 +30,7 @@ LK_INLINE void LK_NAME(score_tile)(
   enum { vectors = 2, step = vectors * LK_LANES };
   for (size_t lane = 0; lane < LEANK_KEY_TILE; lane += step) {
     VF total[DA_GROUP][vectors] = {{{0}}};
-    const char *line = (const char *)keys + lane * LK_NAME(size)(type);
+    const char *line = (const char *)keys + lane * leank_bytes(type, 1);
     const float *q = query;
     for (size_t c = 0; c < width; c++) {
       VF key[vectors];
@@ -42,7 +40,7 @@ LK_INLINE void LK_NAME(score_tile)(
       for (size_t g = 0; g < group; g++)
 #pragma clang loop unroll(full)
         for (size_t v = 0; v < vectors; v++) total[g][v] += q[g] * key[v];
-      line += LEANK_KEY_TILE * LK_NAME(size)(type);
+      line += LEANK_KEY_TILE * leank_bytes(type, 1);
       q += stride;
     }
 #pragma clang loop unroll(full)
@@ -62,7 +60,7 @@ LK_INLINE void LK_NAME(value_tile)(
 #pragma clang loop unroll(full)
     for (size_t c = 0; c < chunks; c++)
       total[g][c] = *(const VF *)(out + g * out_stride + column + c * LK_LANES);
-  const char *row = (const char *)values + column * LK_NAME(size)(type);
+  const char *row = (const char *)values + column * leank_bytes(type, 1);
   for (size_t t = 0; t < count; t++) {
     VF value[8];
 #pragma clang loop unroll(full)
@@ -75,7 +73,7 @@ LK_INLINE void LK_NAME(value_tile)(
 #pragma clang loop unroll(full)
       for (size_t c = 0; c < chunks; c++) total[g][c] += weight * value[c];
     }
-    row += value_width * LK_NAME(size)(type);
+    row += value_width * leank_bytes(type, 1);
   }
 #pragma clang loop unroll(full)
   for (size_t g = 0; g < heads; g++)
@@ -127,7 +125,7 @@ LK_INLINE void LK_NAME(attend_block)(
     float *largest, float *sums, float *out, float (*scores)[DA_BLOCK], const float *query,
     size_t stride, size_t group, const leank_attention_run *run, size_t start, size_t end,
     size_t value_width, leank_element type) {
-  size_t tile_size = run->width * LEANK_KEY_TILE * LK_NAME(size)(type);
+  size_t tile_size = run->width * LEANK_KEY_TILE * leank_bytes(type, 1);
   size_t tiles = (end - start + LEANK_KEY_TILE - 1) / LEANK_KEY_TILE;
   for (size_t t = 0; t < tiles; t++) {
     float(*tile)[DA_BLOCK] = (float(*)[DA_BLOCK])(scores[0] + t * LEANK_KEY_TILE);
@@ -137,6 +135,10 @@ LK_INLINE void LK_NAME(attend_block)(
   }
   size_t first = start < run->first ? run->first - start : 0;
   size_t lanes = tiles * LEANK_KEY_TILE;
+  if (run->softcap > 0)
+    for (size_t g = 0; g < group; g++)
+      for (size_t i = first; i < end - start; i++)
+        scores[g][i] = tanhf(scores[g][i] / run->softcap) * run->softcap;
   for (size_t g = 0; g < group; g++) {
     for (size_t i = 0; i < first; i++) scores[g][i] = -INFINITY;
     for (size_t i = end - start; i < lanes; i++) scores[g][i] = -INFINITY;
@@ -166,7 +168,7 @@ LK_INLINE void LK_NAME(attend_block)(
     sums[g] += sum;
   }
   for (size_t t = first; t < end - start; t += DA_ROWS) {
-    size_t rest = end - start - t, row = value_width * LK_NAME(size)(type);
+    size_t rest = end - start - t, row = value_width * leank_bytes(type, 1);
     const char *values = (const char *)run->values + (start + t) * row;
     LK_NAME(open_pages)(values + DA_ROWS * row, DA_ROWS * row);
     LK_NAME(add_values)(
@@ -233,6 +235,78 @@ LK_TARGET static void LK_NAME(merge)(
   }
 }
 
+// The scores of one tile for all query heads, DA_GROUP at a time, into rows of `out`.
+LK_INLINE void LK_NAME(scores_typed)(
+    float *out, size_t out_stride, const leank_attention_run *run, size_t group,
+    leank_element type) {
+  size_t tile_size = leank_bytes(type, run->width * LEANK_KEY_TILE);
+  size_t last = run->first + run->count;
+  float scores[DA_GROUP][DA_BLOCK];
+  for (size_t start = run->first / LEANK_KEY_TILE * LEANK_KEY_TILE; start < last;
+       start += LEANK_KEY_TILE) {
+    const char *keys = (const char *)run->keys + start / LEANK_KEY_TILE * tile_size;
+    size_t from = start < run->first ? run->first - start : 0;
+    size_t to = last - start < LEANK_KEY_TILE ? last - start : LEANK_KEY_TILE;
+    for (size_t g = 0; g < group; g += DA_GROUP) {
+      size_t heads = group - g < DA_GROUP ? group - g : DA_GROUP;
+      switch (heads) {
+      case 4: LK_NAME(score_tile)(scores, run->query + g, group, 4, keys, run->width, type); break;
+      case 3: LK_NAME(score_tile)(scores, run->query + g, group, 3, keys, run->width, type); break;
+      case 2: LK_NAME(score_tile)(scores, run->query + g, group, 2, keys, run->width, type); break;
+      default: LK_NAME(score_tile)(scores, run->query + g, group, 1, keys, run->width, type);
+      }
+      for (size_t h = 0; h < heads; h++)
+        for (size_t i = from; i < to; i++)
+          out[(g + h) * out_stride + start + i - run->first] = scores[h][i];
+    }
+  }
+}
+
+LK_TARGET static void LK_NAME(scores)(
+    float *out, size_t out_stride, const leank_attention_run *run, size_t group,
+    leank_element type) {
+  switch (type) {
+  case leank_f32: LK_NAME(scores_typed)(out, out_stride, run, group, leank_f32); break;
+  case leank_bf16: LK_NAME(scores_typed)(out, out_stride, run, group, leank_bf16); break;
+  case leank_f16: LK_NAME(scores_typed)(out, out_stride, run, group, leank_f16); break;
+  }
+}
+
+LK_INLINE void LK_NAME(add_values_typed)(
+    float *out, const float *weights, size_t stride, const leank_attention_run *run, size_t group,
+    size_t value_width, leank_element type) {
+  float block[DA_GROUP][DA_BLOCK];
+  for (size_t t = 0; t < run->count; t += DA_BLOCK) {
+    size_t count = run->count - t < DA_BLOCK ? run->count - t : DA_BLOCK;
+    const char *values =
+        (const char *)run->values + leank_bytes(type, (run->first + t) * value_width);
+    for (size_t g = 0; g < group; g += DA_GROUP) {
+      size_t heads = group - g < DA_GROUP ? group - g : DA_GROUP;
+      for (size_t h = 0; h < heads; h++)
+        memcpy(block[h], weights + (g + h) * stride + t, count * sizeof(float));
+      LK_NAME(add_values)(
+          out + g * value_width, (const float(*)[DA_BLOCK])block, heads, values, value_width, count,
+          type);
+    }
+  }
+}
+
+LK_TARGET static void LK_NAME(add_run)(
+    float *out, const float *weights, size_t stride, const leank_attention_run *run, size_t group,
+    size_t value_width, leank_element type) {
+  switch (type) {
+  case leank_f32:
+    LK_NAME(add_values_typed)(out, weights, stride, run, group, value_width, leank_f32);
+    break;
+  case leank_bf16:
+    LK_NAME(add_values_typed)(out, weights, stride, run, group, value_width, leank_bf16);
+    break;
+  case leank_f16:
+    LK_NAME(add_values_typed)(out, weights, stride, run, group, value_width, leank_f16);
+    break;
+  }
+}
+
 LK_TARGET static float LK_NAME(read)(const float *from, size_t count) {
   VF total[8] = {{0}};
   size_t i = 0;
@@ -249,7 +323,9 @@ LK_TARGET static float LK_NAME(read)(const float *from, size_t count) {
   return sum;
 }
 
-static const attention_loops LK_NAME(table) = {LK_NAME(attend), LK_NAME(merge), LK_NAME(read)};
+static const attention_loops LK_NAME(table) = {
+    LK_NAME(attend), LK_NAME(merge), LK_NAME(scores), LK_NAME(add_run), LK_NAME(read),
+};
 
 #undef DA_GROUP
 #undef DA_BLOCK

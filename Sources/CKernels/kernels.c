@@ -17,6 +17,8 @@ typedef struct {
   void (*pack)(float *, const float *, size_t, size_t, size_t);
   void (*multiply)(
       float *, size_t, const float *, size_t, const float *, size_t, size_t, size_t);
+  void (*ordered_dots)(
+      float *, size_t, const float *, size_t, size_t, const float *, size_t, size_t, size_t);
 } leank_kernels;
 
 #define LK_LOOPS "weight_loops.h"
@@ -83,4 +85,10 @@ void leank_multiply(
     int level, float *out, size_t out_stride, const float *packed, size_t tokens, const float *w,
     size_t w_stride, size_t rows, size_t width) {
   levels[level]->multiply(out, out_stride, packed, tokens, w, w_stride, rows, width);
+}
+
+void leank_ordered_dots(
+    int level, float *out, size_t out_stride, const float *x, size_t x_stride, size_t vectors,
+    const float *w, size_t w_stride, size_t rows, size_t width) {
+  levels[level]->ordered_dots(out, out_stride, x, x_stride, vectors, w, w_stride, rows, width);
 }

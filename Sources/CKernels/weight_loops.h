@@ -51,7 +51,7 @@ LK_INLINE void LK_NAME(dot_tile)(
       // The next tile's rows: a row is often a page, at whose end the hardware stops fetching ahead.
       // Into the second cache, which can have more lines under way than the nearest one.
       __builtin_prefetch(
-          (const char *)w + (place + nr * w_stride) * (type == leank_f32 ? 4 : 2), 0, 2);
+          (const char *)w + leank_bytes(type, place + nr * w_stride), 0, 2);
       row[r] = LK_NAME(load)(w, place, type);
     }
 #pragma clang loop unroll(full)
@@ -311,11 +311,40 @@ LK_TARGET static void LK_NAME(add_rows)(
   }
 }
 
+// Channels of rows that are turned at a time: they stay in the nearest cache.
+#define LK_TURNED 256
+// Lanes are rows, turned so that a vector holds one channel of each; every lane keeps its own order.
+LK_TARGET static void LK_NAME(ordered_dots)(
+    float *out, size_t out_stride, const float *x, size_t x_stride, size_t vectors, const float *w,
+    size_t w_stride, size_t rows, size_t width) {
+  float turned[LK_TURNED * LK_LANES];
+  for (size_t r = 0; r < rows; r += LK_LANES) {
+    const size_t lanes = rows - r < LK_LANES ? rows - r : LK_LANES;
+    for (size_t first = 0; first == 0 || first < width; first += LK_TURNED) {
+      const size_t count = width - first < LK_TURNED ? width - first : LK_TURNED;
+      for (size_t lane = 0; lane < LK_LANES; lane++)
+        for (size_t c = 0; c < count; c++)
+          turned[c * LK_LANES + lane] =
+              lane < lanes ? w[(r + lane) * w_stride + first + c] : 0;
+      for (size_t v = 0; v < vectors; v++) {
+        float *o = out + v * out_stride + r;
+        VF total = {0};
+        if (first > 0)
+          for (size_t lane = 0; lane < lanes; lane++) total[lane] = o[lane];
+        const float *q = x + v * x_stride + first;
+        for (size_t c = 0; c < count; c++) total += q[c] * *(const VF *)(turned + c * LK_LANES);
+        for (size_t lane = 0; lane < lanes; lane++) o[lane] = total[lane];
+      }
+    }
+  }
+}
+
 static const leank_kernels LK_NAME(table) = {
     LK_NAME(widen),   LK_NAME(dot_rows),     LK_NAME(add_rows),
-    LK_NAME(exp_sum), LK_NAME(silu_product), LK_NAME(pack), LK_NAME(multiply),
+    LK_NAME(exp_sum), LK_NAME(silu_product), LK_NAME(pack), LK_NAME(multiply), LK_NAME(ordered_dots),
 };
 
 #undef LK_ROWS
 #undef LK_PANELS
 #undef LK_RUN
+#undef LK_TURNED

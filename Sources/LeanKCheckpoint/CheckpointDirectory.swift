@@ -1,5 +1,6 @@
 public import ByteIO
 import Crypto
+public import LeanKModel
 public import TensorFiles
 
 /// A Hugging Face model directory, opened: configuration, shard headers, and the data on demand.
@@ -7,7 +8,7 @@ public import TensorFiles
 /// Everything is checked before a value of this type exists, and files stay open, so that what was
 /// checked is what is read later.
 public final class CheckpointDirectory: Sendable {
-  static let singleFile = "model.safetensors"
+  package static let singleFile = "model.safetensors"
 
   public let directory: DirectoryHandle
   public let configuration: ModelConfiguration
@@ -20,7 +21,7 @@ public final class CheckpointDirectory: Sendable {
   /// What is odd but harmless, in sentences.
   public let warnings: [String]
   /// Rows and columns that share a scale where scales are fine-grained.
-  let scaleBlock: (rows: Int, columns: Int)?
+  package let scaleBlock: (rows: Int, columns: Int)?
   private let configurationFile: PositionalFile
   private let indexFile: PositionalFile?
   private let shardByTensor: [String: Int]
@@ -64,9 +65,9 @@ public final class CheckpointDirectory: Sendable {
     let text: [UInt8]
     (configurationFile, text) = try open(
       ModelConfiguration.fileName, limit: ModelConfiguration.byteLimit)
-    configuration = try ModelConfiguration(text, path: configurationFile.path)
-    pruned = try PrunedConfiguration(of: configuration)
-    scaleBlock = try QuantisedWeights(of: configuration)?.block
+    configuration = try liftingModel(try ModelConfiguration(text, path: configurationFile.path))
+    pruned = try liftingModel(try PrunedConfiguration(of: configuration))
+    scaleBlock = try liftingModel(try QuantisedWeights(of: configuration))?.block
 
     let hasIndex = try isThere(ShardIndex.fileName)
     let hasSingle = try isThere(Self.singleFile)
@@ -127,13 +128,14 @@ public final class CheckpointDirectory: Sendable {
   /// The description of the dense model, every tensor it names being there in the shape it has to
   /// have. A quantised checkpoint fails with code `quantised` where it has not.
   public func describe() throws(CheckpointError) -> DescribedModel {
-    let model = try DescribedModel(configuration: configuration, tensorNames: tensorNames)
+    let model = try liftingModel(
+      try DescribedModel(configuration: configuration, tensorNames: tensorNames))
     try check(model.shapes)
     return model
   }
 
   /// Fails on the first tensor, in byte order of names, that is missing or of another shape.
-  func check(_ shapes: [String: [Int]]) throws(CheckpointError) {
+  package func check(_ shapes: [String: [Int]]) throws(CheckpointError) {
     let isQuantised = configuration.isQuantised
     let hint =
       isQuantised ? ": the checkpoint is quantised, and not in a form that can be read" : ""
@@ -216,15 +218,4 @@ public final class CheckpointDirectory: Sendable {
     guard let claimed = index?.totalSize, claimed != Double(total) else { return [] }
     return ["the index gives a total_size of \(claimed), the tensors take \(total) bytes"]
   }
-}
-
-/// The digits of a digest.
-func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
-  let digits = Array("0123456789abcdef".utf8)
-  var text: [UInt8] = []
-  for byte in bytes {
-    text.append(digits[Int(byte >> 4)])
-    text.append(digits[Int(byte & 15)])
-  }
-  return String(decoding: text, as: UTF8.self)
 }

@@ -1,17 +1,17 @@
 /// Files that must not travel beside pruned weights: a loader would fall back to them and run the
 /// dense model.
-enum ForeignFile {
+package enum ForeignFile {
   private static let weightSuffixes = [
     ".bin", ".pth", ".pt", ".ckpt", ".h5", ".msgpack", ".gguf", ".ggml", ".onnx", ".onnx_data",
     ".npz", ".nemo", ".tflite", ".safetensors",
   ]
 
   /// Whether `name` looks like weights, in whatever format.
-  static func isWeights(_ name: String) -> Bool {
+  package static func isWeights(_ name: String) -> Bool {
     let lowercased = name.lowercased()
     return weightSuffixes.contains(where: lowercased.hasSuffix)
   }
 
   /// Whether `name` is an index of weights.
-  static func isIndex(_ name: String) -> Bool { name.lowercased().hasSuffix(".index.json") }
+  package static func isIndex(_ name: String) -> Bool { name.lowercased().hasSuffix(".index.json") }
 }

@@ -1,4 +1,5 @@
 public import ByteIO
+import LeanKModel
 import StrictJSON
 
 /// A `model.safetensors.index.json`: which file holds which tensor.
@@ -34,17 +35,18 @@ public struct ShardIndex: Sendable {
         .wrongType, "expected an object, found \(document.root.kind.rawValue)", in: path)
     }
     let root = ConfigurationObject(value: document.root, path: path)
-    guard let map = try root.object("weight_map") else {
-      throw root.error(.missingKey, "the key is missing", "weight_map")
+    guard let map = try liftingModel(try root.object("weight_map")) else {
+      throw CheckpointError(root.error(.missingKey, "the key is missing", "weight_map"))
     }
     guard map.value.count > 0 else {
-      throw root.error(.outOfRange, "the map names no tensor", "weight_map")
+      throw CheckpointError(root.error(.outOfRange, "the map names no tensor", "weight_map"))
     }
     let names = try Self.shardNames(of: map)
-    let metadata = try root.object("metadata")
-    totalSize = try metadata?.optionalNumber("total_size")
+    let metadata = try liftingModel(try root.object("metadata"))
+    totalSize = try liftingModel(try metadata?.optionalNumber("total_size"))
     if let metadata, let totalSize, totalSize < 0 {
-      throw metadata.error(.outOfRange, "expected 0 or more, found \(totalSize)", "total_size")
+      throw CheckpointError(
+        metadata.error(.outOfRange, "expected 0 or more, found \(totalSize)", "total_size"))
     }
     totalSizeRange = metadata?.value["total_size"]?.byteRange
     totalParametersRange = metadata?.value["total_parameters"]?.byteRange
@@ -63,8 +65,9 @@ public struct ShardIndex: Sendable {
     var names: Set<String> = []
     for (tensor, value) in map.value.children {
       guard let name = value.string else {
-        throw map.error(
-          .wrongType, "expected a file name, found \(value.kind.rawValue)", escaped(tensor))
+        throw CheckpointError(
+          map.error(
+            .wrongType, "expected a file name, found \(value.kind.rawValue)", escaped(tensor)))
       }
       guard names.insert(name).inserted else { continue }
       try check(name, in: map.path)
@@ -91,7 +94,7 @@ public struct ShardIndex: Sendable {
   }
 
   /// The file's bytes with the sums of the metadata replaced, where they are given; the rest stays.
-  func rewritten(totalSize: Int, totalParameters: Int) -> [UInt8] {
+  package func rewritten(totalSize: Int, totalParameters: Int) -> [UInt8] {
     var edits: [(range: Range<Int>, text: String)] = []
     if let range = totalSizeRange { edits.append((range, String(totalSize))) }
     if let range = totalParametersRange { edits.append((range, String(totalParameters))) }

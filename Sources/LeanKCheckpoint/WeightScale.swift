@@ -1,4 +1,4 @@
-import TensorFiles
+package import TensorFiles
 
 /// The tensor of scales of a quantised weight: an element of the weight times the scale of its block
 /// is the number meant.
@@ -10,7 +10,7 @@ public struct WeightScale: Sendable, Hashable {
 
   /// The scale of `weight` that `companion` is, nil where it is none that is known: the whole
   /// tensor's, one a row, or one a `block`, as compressed-tensors, DeepSeek and vLLM write them.
-  init?(
+  package init?(
     _ companion: TensorInfo, suffix: String, of weight: TensorInfo,
     block: (rows: Int, columns: Int)?
   ) {

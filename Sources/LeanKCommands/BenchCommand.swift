@@ -4,7 +4,7 @@ public import LeanKDecoder
 import LeanKMask
 import LeanKReport
 
-extension CacheElement: ExpressibleByArgument {}
+extension ElementType: ExpressibleByArgument {}
 
 /// `leank bench`
 struct BenchCommand: Subcommand {
@@ -31,7 +31,7 @@ struct BenchCommand: Subcommand {
   var queryHeads: Int?
 
   @Option(help: "Element type of the cache.")
-  var cache: CacheElement = .f32
+  var cache: ElementType = .f32
 
   @Option(help: "Threads (default: one a processor).")
   var threads: Int?

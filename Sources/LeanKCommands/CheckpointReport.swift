@@ -1,6 +1,8 @@
 import ByteIO
 import LeanKCheckpoint
 import LeanKMask
+import LeanKModel
+import LeanKPruning
 import LeanKReport
 import TensorFiles
 
@@ -106,7 +108,7 @@ struct CheckpointReport: Encodable {
     _ layout: PruningLayout, of checkpoint: CheckpointDirectory, _ description: ModelDescription,
     _ probe: ChannelMask
   ) -> Layout {
-    do throws(CheckpointError) {
+    do throws(PruningError) {
       _ = try PruningPlan(source: checkpoint, mask: probe, layout: layout)
     } catch {
       return Layout(
@@ -124,7 +126,7 @@ struct CheckpointReport: Encodable {
 
   /// What could go all the same where norms forbid more.
   private static func idleRows(
-    _ error: CheckpointError, _ description: ModelDescription
+    _ error: PruningError, _ description: ModelDescription
   ) -> String {
     guard error.code == .queryKeyNorm else { return "" }
     let attentions = description.layers.map(\.attention)

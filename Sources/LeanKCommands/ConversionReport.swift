@@ -1,6 +1,7 @@
 import ByteIO
-import LeanKCheckpoint
 import LeanKMask
+import LeanKModel
+import LeanKPruning
 import LeanKReport
 
 /// What `convert` did or would do; the property names are the keys of `--json`.

@@ -1,8 +1,10 @@
 public import ArgumentParser
 import ByteIO
-public import LeanKCheckpoint
+import LeanKCheckpoint
 import LeanKFormat
 import LeanKMask
+public import LeanKModel
+public import LeanKPruning
 import LeanKReport
 
 extension PruningLayout: ExpressibleByArgument {}
@@ -130,22 +132,27 @@ struct ConvertCommand: Subcommand {
     var observer = Conversion.Observer(
       progress: { progress.update($0, of: $1) }, shouldStop: { Interruption.isRequested })
     if verify {
-      observer.verify = { (staging: String) throws(CheckpointError) in
+      observer.verify = { (staging: String) throws(PruningError) in
         progress.finish()
         let comparing = ProgressBar(
           console: console, isShown: !quiet && !json, label: "comparing")
         defer { comparing.finish() }
+        let pruned: CheckpointDirectory
+        do throws(CheckpointError) {
+          pruned = try CheckpointDirectory(path: staging, acceptingIncomplete: true)
+        } catch {
+          throw PruningError(error)
+        }
         let proof = try StructureProof(
-          dense: conversion.source,
-          pruned: CheckpointDirectory(path: staging, acceptingIncomplete: true),
-          mask: conversion.plan.mask, maskContentID: conversion.maskContentID
-        ) { (done, total) throws(CheckpointError) in
+          dense: conversion.source, pruned: pruned, mask: conversion.plan.mask,
+          maskContentID: conversion.maskContentID
+        ) { (done, total) throws(PruningError) in
           comparing.update(done, of: total)
           if Interruption.isRequested { throw conversion.interruption }
         }
         structure = proof
         guard proof.passed else {
-          throw CheckpointError(.inconsistent, "the result is not what the mask asks for")
+          throw PruningError(.inconsistent, "the result is not what the mask asks for")
         }
       }
     }

@@ -4,6 +4,7 @@ import Foundation
 import LeanKCheckpoint
 import LeanKFormat
 import LeanKMask
+import LeanKModel
 import LeanKReport
 
 /// `leank import`

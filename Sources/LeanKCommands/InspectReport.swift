@@ -1,6 +1,6 @@
-import LeanKCheckpoint
 import LeanKFormat
 import LeanKMask
+import LeanKModel
 import LeanKReport
 
 /// What `inspect` says of a mask; the property names are the keys of `--json`.

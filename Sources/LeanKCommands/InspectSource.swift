@@ -2,6 +2,8 @@ import ByteIO
 import LeanKCheckpoint
 import LeanKFormat
 import LeanKMask
+import LeanKModel
+import LeanKPruning
 import LeanKReport
 
 /// What `inspect` and `diff` were pointed at: a mask in a file or in a pruned checkpoint, or a

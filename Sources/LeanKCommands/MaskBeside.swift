@@ -1,6 +1,8 @@
 import LeanKCheckpoint
 import LeanKFormat
 import LeanKMask
+import LeanKModel
+import LeanKPruning
 
 /// The `mask.leank` that a pruned checkpoint carries.
 struct MaskBeside {

@@ -3,6 +3,7 @@ import ByteIO
 import LeanKCheckpoint
 import LeanKFormat
 public import LeanKMask
+import LeanKModel
 import LeanKReport
 
 extension Alignment.Rule: ExpressibleByArgument {

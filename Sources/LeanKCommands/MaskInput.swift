@@ -3,6 +3,7 @@ import LeanKCheckpoint
 import LeanKFormat
 import LeanKInterchange
 import LeanKMask
+import LeanKModel
 
 /// A mask as a command was given it: a `.leank` file, or anything `import` reads.
 struct MaskInput {
@@ -32,7 +33,7 @@ struct MaskInput {
       input = MaskInput(document: file.document, file: file, bytes: bytes, notes: [])
     }
     guard let description else { return input }
-    do throws(CheckpointError) {
+    do throws(ModelError) {
       input.document.mask = try description.adopt(input.document.mask)
     } catch {
       throw error.located(in: path)

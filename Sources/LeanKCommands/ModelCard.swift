@@ -1,5 +1,6 @@
-import LeanKCheckpoint
 import LeanKMask
+import LeanKModel
+import LeanKPruning
 import LeanKReport
 
 /// `LEANK.md`, which tells whoever finds a pruned checkpoint what it is and how to check it.

@@ -1,4 +1,4 @@
-import LeanKCheckpoint
+import LeanKModel
 import LeanKReport
 
 extension VerifyReport {
@@ -26,35 +26,23 @@ extension VerifyReport {
   }
 
   private var decodeLines: [String] {
-    guard let tokens = tokens.wrapped, let prompt = promptLength.wrapped,
-      let difference = maxAbsDiff.wrapped, let mean = meanAbsDiff.wrapped,
-      let divergence = maxKl.wrapped, let agreement = top1Agreement.wrapped,
-      let tolerance = tolerance.wrapped, let drift = drift.wrapped,
-      let keys = kCacheBytes.wrapped, let values = vCacheBytes.wrapped
+    guard hasDecoded, let tokens = tokens.wrapped, let prompt = promptLength.wrapped,
+      let drift = drift.wrapped, let keys = kCacheBytes.wrapped, let values = vCacheBytes.wrapped
     else { return [] }
     let middle =
       middleKeys.wrapped.map { $0 > 0 ? ", \(Formatting.count($0)) middle keys" : "" } ?? ""
     var lines = [
       Formatting.row(
-        "decoded", "\(prompt) tokens in one pass and \(tokens - prompt) one by one\(middle)"),
-      Formatting.row(
-        "pruned",
-        "largest difference from dense + mask \(Formatting.scientific(difference)), mean "
-          + "\(Formatting.scientific(mean)); top-1 agreement \(Formatting.percent(agreement)), "
-          + "largest KL \(Formatting.scientific(divergence))"),
+        "decoded", "\(prompt) tokens in one pass and \(tokens - prompt) one by one\(middle)")
     ]
-    lines += divergenceLines(promptLength: prompt)
-    lines += Formatting.wrapped(
-      "\(Formatting.scientific(tolerance)): \(toleranceReason.wrapped ?? "")", width: 100
-    ).enumerated().map { Formatting.row($0 == 0 ? "tolerance" : "", $1) }
+    lines += verdictLines + divergenceLines(promptLength: prompt)
     if !listsLayers, passed,
-      let worst = layers.max(by: { $0.maxAbsDiffHidden < $1.maxAbsDiffHidden }),
-      worst.maxAbsDiffHidden > 0
+      let worst = layers.max(by: { ($0.difference) < ($1.difference) }), worst.difference > 0
     {
       lines.append(
         Formatting.row(
           "layers",
-          "\(worst.layer) differs most, by \(Formatting.scientific(worst.maxAbsDiffHidden)) "
+          "\(worst.layer) differs most, by \(Formatting.scientific(worst.difference)) "
             + "(--layers lists all)"))
     }
     let loss = zip([drift.lossDense.wrapped], [drift.lossMasked.wrapped]).map { dense, masked in
@@ -65,13 +53,55 @@ extension VerifyReport {
       Formatting.row(
         "drift",
         "\(loss)top-1 agreement \(Formatting.percent(drift.top1Agreement)), largest KL "
-          + "\(Formatting.scientific(drift.maxKl)) (the mask's effect, no failure)"))
+          + "\(Self.number(drift.maxKl)) (the mask's effect, no failure)"))
     lines.append(
       Formatting.row(
         "K cache",
         "\(Formatting.bytes(keys.dense)) -> \(Formatting.bytes(keys.pruned)); V cache "
           + "\(Formatting.bytes(values.dense)) -> \(Formatting.bytes(values.pruned))"))
     return lines
+  }
+
+  /// What was compared, and what passes.
+  private var verdictLines: [String] {
+    var lines: [String] = []
+    if let broken = nonFinite.wrapped {
+      let cause =
+        broken.side == "dense" ? ": the dense model itself computes no finite logits there" : ""
+      lines.append(
+        Formatting.row(
+          "not finite", "a logit of the \(broken.side) side, first at token \(broken.token)\(cause)"
+        ))
+    }
+    if let exact = exact.wrapped {
+      lines.append(
+        Formatting.row(
+          "exact",
+          "largest difference from dense + mask \(Self.number(exact.maxAbsDiff)), both adding in one "
+            + "order; 0 passes"))
+    }
+    let agreement =
+      "top-1 agreement \(top1Agreement.wrapped.map { Formatting.percent($0) } ?? "none"), largest KL "
+      + Self.number(maxKl)
+    if let independent = independent.wrapped {
+      lines.append(
+        Formatting.row(
+          "independent",
+          "\(Self.number(independent.maxAbsDiff)) in different orders, "
+            + "\(Self.number(independent.limit)) passes: 16 x this run's noise; \(agreement)"))
+    }
+    if let tolerance = tolerance.wrapped {
+      lines.append(
+        Formatting.row(
+          "pruned",
+          "largest difference from dense + mask \(Self.number(maxAbsDiff)), "
+            + "\(Formatting.scientific(tolerance)) passes; \(agreement)"))
+    }
+    return lines
+  }
+
+  private static func number(_ value: Nullable<Double>) -> String {
+    value.wrapped.map { Formatting.scientific($0) } ?? "not finite"
   }
 
   private var greedyLines: [String] {
@@ -97,7 +127,7 @@ extension VerifyReport {
         : "token \(position), decoded token \(position - promptLength + 1)"
     }
     return [
-      firstDifference.wrapped.map { "first beyond the tolerance: " + place($0) },
+      firstDifference.wrapped.map { "first difference that does not pass: " + place($0) },
       firstDisagreement.wrapped.map { "first with another top choice: " + place($0) },
     ].compactMap(\.self).map { Formatting.row("", $0) }
   }
@@ -113,9 +143,11 @@ extension VerifyReport {
     return [row("layers", "layer", "hidden states", "attention output")]
       + layers.map {
         row(
-          "", "\($0.layer)", Formatting.scientific($0.maxAbsDiffHidden),
-          Formatting.scientific($0.maxAbsDiffAttention))
+          "", "\($0.layer)" + ($0.exact ? "" : " *"), Self.number($0.maxAbsDiffHidden),
+          Self.number($0.maxAbsDiffAttention))
       }
+      + (layers.allSatisfy(\.exact)
+        ? [] : [Formatting.row("", "* differs when both add in one order")])
   }
 
   private var costLines: [String] {
@@ -125,4 +157,9 @@ extension VerifyReport {
         "cost", "\(Formatting.fixed(seconds, digits: 1)) s, peak memory \(Formatting.bytes(peak))")
     ]
   }
+}
+
+extension VerifyReport.LayerReport {
+  /// Largest difference of hidden states, infinite where they are not finite.
+  fileprivate var difference: Double { maxAbsDiffHidden.wrapped ?? .infinity }
 }

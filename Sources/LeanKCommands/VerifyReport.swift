@@ -1,5 +1,6 @@
-import LeanKCheckpoint
 import LeanKDecoder
+import LeanKModel
+import LeanKPruning
 import LeanKReport
 
 /// What `verify` found; the property names are the keys of `--json`.
@@ -12,15 +13,32 @@ struct VerifyReport: Encodable {
 
   struct LayerReport: Encodable {
     var layer: Int
-    var maxAbsDiffHidden: Double
-    var maxAbsDiffAttention: Double
+    var maxAbsDiffHidden: Nullable<Double>
+    var maxAbsDiffAttention: Nullable<Double>
+    var exact: Bool
+  }
+
+  struct ExactReport: Encodable {
+    /// null where it is not finite.
+    var maxAbsDiff: Nullable<Double>
+  }
+
+  struct IndependentReport: Encodable {
+    var maxAbsDiff: Nullable<Double>
+    var noise: Nullable<Double>
+    var limit: Nullable<Double>
+  }
+
+  struct NonFiniteReport: Encodable {
+    var side: String
+    var token: Int
   }
 
   struct Drift: Encodable {
     var lossDense: Nullable<Double>
     var lossMasked: Nullable<Double>
-    var maxAbsDiff: Double
-    var maxKl: Double
+    var maxAbsDiff: Nullable<Double>
+    var maxKl: Nullable<Double>
     var top1Agreement: Double
   }
 
@@ -39,6 +57,8 @@ struct VerifyReport: Encodable {
   var structure = Structure()
   /// Whether structure was compared at all; not part of the JSON.
   private(set) var hasStructure = false
+  /// Whether anything was decoded; not part of the JSON.
+  private(set) var hasDecoded = false
   private(set) var layout: PruningLayout?
   var maxAbsDiff = Nullable<Double>(nil)
   var meanAbsDiff = Nullable<Double>(nil)
@@ -47,9 +67,11 @@ struct VerifyReport: Encodable {
   var firstDisagreement = Nullable<Int>(nil)
   /// First position beyond the tolerance.
   var firstDifference = Nullable<Int>(nil)
+  /// The tolerance that was asked for.
   var tolerance = Nullable<Double>(nil)
-  var toleranceReason = Nullable<String>(nil)
-  var exact = false
+  var exact = Nullable<ExactReport>(nil)
+  var independent = Nullable<IndependentReport>(nil)
+  var nonFinite = Nullable<NonFiniteReport>(nil)
   var tokens = Nullable<Int>(nil)
   var promptLength = Nullable<Int>(nil)
   var middleKeys = Nullable<Int>(nil)
@@ -65,7 +87,7 @@ struct VerifyReport: Encodable {
 
   private enum CodingKeys: CodingKey {
     case passed, structure, maxAbsDiff, meanAbsDiff, maxKl, top1Agreement, firstDisagreement
-    case firstDifference, tolerance, toleranceReason, exact, tokens, promptLength, middleKeys
+    case firstDifference, tolerance, exact, independent, nonFinite, tokens, promptLength, middleKeys
     case layers, drift, greedy, kCacheBytes, vCacheBytes, seconds, peakMemoryBytes
   }
 
@@ -78,31 +100,38 @@ struct VerifyReport: Encodable {
     passed = passed && proof.passed
   }
 
-  /// `givenTolerance`: the tolerance that the user asked for, nil for the default.
-  mutating func add(_ run: Verification, elementBytes: Int, givenTolerance: Double?) {
+  mutating func add(_ run: Verification, elementBytes: Int) {
     passed = passed && run.passed
-    maxAbsDiff = Nullable(Double(run.comparison.maximum))
-    meanAbsDiff = Nullable(run.comparison.mean)
+    hasDecoded = true
+    maxAbsDiff = Nullable(finite: run.comparison.maximum)
+    meanAbsDiff = Nullable(finite: run.comparison.mean)
     maxKl = Nullable(run.comparison.maximumDivergence)
     top1Agreement = Nullable(run.comparison.topAgreement)
     firstDisagreement = Nullable(run.comparison.firstDisagreement)
     firstDifference = Nullable(run.firstDifference)
     tolerance = Nullable(run.tolerance)
-    toleranceReason = Nullable(Self.reason(run, given: givenTolerance))
-    exact = run.isExact
+    exact = Nullable(run.exactMaximum.map { ExactReport(maxAbsDiff: Nullable(finite: $0)) })
+    independent = Nullable(
+      run.independent.map {
+        IndependentReport(
+          maxAbsDiff: Nullable(finite: $0.maximum), noise: Nullable(finite: $0.noise),
+          limit: Nullable(finite: $0.limit))
+      })
+    nonFinite = Nullable(
+      run.nonFinite.map { NonFiniteReport(side: $0.side.rawValue, token: $0.position) })
     tokens = Nullable(run.tokens.count)
     promptLength = Nullable(run.promptLength)
     middleKeys = Nullable(run.middleKeys)
     layers = run.layers.map {
       LayerReport(
-        layer: $0.layer, maxAbsDiffHidden: Double($0.maximumHidden),
-        maxAbsDiffAttention: Double($0.maximumAttention))
+        layer: $0.layer, maxAbsDiffHidden: Nullable(finite: $0.maximumHidden),
+        maxAbsDiffAttention: Nullable(finite: $0.maximumAttention), exact: $0.isExact)
     }
     drift = Nullable(
       Drift(
         lossDense: Nullable(run.lossDense), lossMasked: Nullable(run.lossMasked),
-        maxAbsDiff: Double(run.drift.maximum), maxKl: run.drift.maximumDivergence,
-        top1Agreement: run.drift.topAgreement))
+        maxAbsDiff: Nullable(finite: run.drift.maximum),
+        maxKl: Nullable(run.drift.maximumDivergence), top1Agreement: run.drift.topAgreement))
     greedy = Nullable(
       run.greedy.map { GreedyReport(dense: $0.dense, masked: $0.masked, pruned: $0.pruned) })
     kCacheBytes = Nullable(
@@ -112,18 +141,9 @@ struct VerifyReport: Encodable {
       Bytes(
         dense: run.denseCache.values * elementBytes, pruned: run.prunedCache.values * elementBytes))
   }
+}
 
-  /// Why the tolerance is what it is.
-  private static func reason(_ run: Verification, given: Double?) -> String {
-    if run.isExact {
-      return "both sides add the same numbers in the same order, a channel that is 0 or not there "
-        + "adds nothing"
-    }
-    if given != nil { return "as asked for" }
-    // 3e-5 at logits of 8, in steps of f32 relative to the logit.
-    let steps = Formatting.fixed(3e-5 / 8 / Double(Float.ulpOfOne), digits: 1)
-    let largest = Formatting.short(Double(run.largestLogit))
-    return "\(steps) f32 steps (2^-23) of the largest logit, \(largest) (8 at least): sums in "
-      + "different orders stay below it, as measured against float64; --exact allows 0"
-  }
+extension Nullable where Wrapped == Double {
+  /// null where `value` is infinite or not a number: JSON has neither.
+  init(finite value: some BinaryFloatingPoint) { self.init(value.isFinite ? Double(value) : nil) }
 }

@@ -3,6 +3,8 @@ import LeanKCheckpoint
 import LeanKDecoder
 import LeanKFormat
 import LeanKMask
+import LeanKModel
+import LeanKPruning
 import TensorFiles
 
 /// What `verify` holds against the dense checkpoint: a pruned one with its mask, or a mask alone.
@@ -42,18 +44,21 @@ struct VerifySubject {
     notes = []
   }
 
-  /// The pruned side of a numeric run. A mask alone runs on the dense weights.
-  func prunedModel(
-    of description: ModelDescription, dense: DecoderModel
-  ) throws -> Verification.Pruned {
-    guard let checkpoint, let claim = checkpoint.pruned else { return .cache(dense) }
+  /// The pruned side of a numeric run: its model, nil for the dense one itself, and how it attends.
+  func prunedSide(
+    of description: ModelDescription
+  ) throws -> (model: DecoderModel?, form: AttentionForm) {
+    let mask = try description.adopt(document.mask)
+    guard let checkpoint, let claim = checkpoint.pruned else { return (nil, .cached(mask)) }
     let weights = CheckpointWeights(checkpoint)
     switch claim.layout {
-    case .cache: return .cache(DecoderModel(description, weights: weights))
-    case .zeroed: return .zeroed(DecoderModel(description, weights: weights))
+    case .cache: return (DecoderModel(description, weights: weights), .cached(mask))
+    case .zeroed: return (DecoderModel(description, weights: weights), .reference(nil))
     case .rows:
-      return .rows(
-        DecoderModel(try description.pruned(by: document.mask), weights: weights))
+      return (
+        DecoderModel(try description.pruned(by: mask), weights: weights),
+        .cached(mask, rows: try mask.closed)
+      )
     }
   }
 }

@@ -1,33 +1,29 @@
 public import ByteIO
 
-public typealias DecoderError = Diagnostic<DecoderCode>
+public typealias DecoderError = Diagnostic<DecoderDomain>
+public typealias DecoderCode = DiagnosticCode<DecoderDomain>
 
 /// Ways in which a model cannot be run.
-public struct DecoderCode: DiagnosticCode {
-  public let rawValue: String
-  public let failureClass: FailureClass
+public enum DecoderDomain {}
 
-  public init?(rawValue: String) { nil }
-
-  private init(_ rawValue: String, _ failureClass: FailureClass) {
-    self.rawValue = rawValue
-    self.failureClass = failureClass
-  }
-
+extension DecoderCode {
   /// A tensor that the model needs is not there.
-  public static let missingTensor = Self("missing_tensor", .malformed)
+  public static var missingTensor: Self { Self("missing_tensor", .malformed) }
   /// A tensor has another shape than the model needs.
-  public static let tensorShape = Self("tensor_shape", .malformed)
+  public static var tensorShape: Self { Self("tensor_shape", .malformed) }
   /// A weight is stored in a type that the decoder does not compute with.
-  public static let scalarType = Self("scalar_type", .unsupported)
+  public static var scalarType: Self { Self("scalar_type", .unsupported) }
   /// The mask was made for another geometry.
-  public static let geometry = Self("geometry", .malformed)
+  public static var geometry: Self { Self("geometry", .malformed) }
   /// The mode cannot be run on the rows that the checkpoint has.
-  public static let prunedRows = Self("pruned_rows", .unsupported)
+  public static var prunedRows: Self { Self("pruned_rows", .unsupported) }
   /// A token id outside the vocabulary.
-  public static let token = Self("token", .malformed)
+  public static var token: Self { Self("token", .malformed) }
   /// Too few tokens, or a prompt outside them.
-  public static let promptLength = Self("prompt_length", .usage)
+  public static var promptLength: Self { Self("prompt_length", .usage) }
+
+  /// The run was asked to stop.
+  public static var interrupted: Self { Self("interrupted", .inputOutput) }
 
   /// A source of weights failed while it was read; class and text are the source's.
   public static func source(_ failureClass: FailureClass) -> Self { Self("source", failureClass) }

@@ -1,3 +1,4 @@
+import ByteIO
 import Crypto
 
 /// Identity of what a file says: SHA-256 over its sections' tags, flags, lengths and uncompressed
@@ -33,12 +34,7 @@ public struct ContentID: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// 64 lower-case hexadecimal digits.
-  public var hex: String {
-    let digits = Array("0123456789abcdef".utf8)
-    var text: [UInt8] = []
-    for byte in bytes { text += [digits[Int(byte >> 4)], digits[Int(byte & 15)]] }
-    return String(decoding: text, as: UTF8.self)
-  }
+  public var hex: String { hexadecimal(bytes) }
 
   public var description: String { hex }
 }

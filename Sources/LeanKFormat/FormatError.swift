@@ -2,65 +2,61 @@ public import ByteIO
 import LeanKMask
 import Zstd
 
-public typealias FormatError = Diagnostic<FormatCode>
+public typealias FormatError = Diagnostic<FormatDomain>
+public typealias FormatCode = DiagnosticCode<FormatDomain>
 
 /// Ways in which a `.leank` file is refused; the names are the rows of the specification's table.
-public struct FormatCode: DiagnosticCode {
-  public let rawValue: String
-  public let failureClass: FailureClass
+public enum FormatDomain {}
 
-  public init?(rawValue: String) {
-    guard let known = Self.all.first(where: { $0.rawValue == rawValue }) else { return nil }
-    self = known
-  }
-
-  private init(_ rawValue: String, _ failureClass: FailureClass = .malformed) {
-    self.rawValue = rawValue
-    self.failureClass = failureClass
-  }
-
+extension FormatCode {
   /// The file is something else.
-  public static let signature = Self("signature")
+  public static var signature: Self { Self("signature") }
   /// A transfer converted line ends or stripped bits.
-  public static let transferDamage = Self("transfer_damage")
-  public static let majorVersion = Self("major_version", .unsupported)
-  public static let truncated = Self("truncated")
-  public static let trailingBytes = Self("trailing_bytes")
-  public static let headerChecksum = Self("header_checksum")
-  public static let headerSize = Self("header_size")
-  public static let limit = Self("limit", .limitExceeded)
+  public static var transferDamage: Self { Self("transfer_damage") }
+  public static var majorVersion: Self { Self("major_version", .unsupported) }
+  public static var truncated: Self { Self("truncated") }
+  public static var trailingBytes: Self { Self("trailing_bytes") }
+  public static var headerChecksum: Self { Self("header_checksum") }
+  public static var headerSize: Self { Self("header_size") }
+  public static var limit: Self { Self("limit", .limitExceeded) }
 
-  public static let tableChecksum = Self("table_checksum")
-  public static let sectionTag = Self("section_tag")
-  public static let sectionFlags = Self("section_flags")
-  public static let unknownCriticalSection = Self("unknown_critical_section", .unsupported)
-  public static let codec = Self("codec", .unsupported)
-  public static let reserved = Self("reserved")
-  public static let sectionOrder = Self("section_order")
-  public static let missingSection = Self("missing_section")
-  public static let sectionLength = Self("section_length")
-  public static let sectionLayout = Self("section_layout")
-  public static let padding = Self("padding")
-  public static let sectionChecksum = Self("section_checksum")
-  public static let zstdFrame = Self("zstd_frame")
-  public static let contentID = Self("content_id")
+  public static var tableChecksum: Self { Self("table_checksum") }
+  public static var sectionTag: Self { Self("section_tag") }
+  public static var sectionFlags: Self { Self("section_flags") }
+  public static var unknownCriticalSection: Self { Self("unknown_critical_section", .unsupported) }
+  public static var codec: Self { Self("codec", .unsupported) }
+  public static var reserved: Self { Self("reserved") }
+  public static var sectionOrder: Self { Self("section_order") }
+  public static var missingSection: Self { Self("missing_section") }
+  public static var sectionLength: Self { Self("section_length") }
+  public static var sectionLayout: Self { Self("section_layout") }
+  public static var padding: Self { Self("padding") }
+  public static var sectionChecksum: Self { Self("section_checksum") }
+  public static var zstdFrame: Self { Self("zstd_frame") }
+  public static var contentID: Self { Self("content_id") }
 
   /// A field holds a value that this version does not define.
-  public static let unknownValue = Self("unknown_value", .unsupported)
-  public static let geometry = Self("geometry")
-  public static let maskBits = Self("mask_bits")
-  public static let alignment = Self("alignment")
-  public static let scores = Self("scores")
-  public static let deployment = Self("deployment")
-  public static let provenance = Self("provenance")
+  public static var unknownValue: Self { Self("unknown_value", .unsupported) }
+  public static var geometry: Self { Self("geometry") }
+  public static var maskBits: Self { Self("mask_bits") }
+  public static var alignment: Self { Self("alignment") }
+  public static var scores: Self { Self("scores") }
+  public static var deployment: Self { Self("deployment") }
+  public static var provenance: Self { Self("provenance") }
 
   /// Every code.
-  public static let all: [FormatCode] = [
-    signature, transferDamage, majorVersion, truncated, trailingBytes, headerChecksum, headerSize,
-    limit, tableChecksum, sectionTag, sectionFlags, unknownCriticalSection, codec, reserved,
-    sectionOrder, missingSection, sectionLength, sectionLayout, padding, sectionChecksum, zstdFrame,
-    contentID, unknownValue, geometry, maskBits, alignment, scores, deployment, provenance,
-  ]
+  public static var all: [FormatCode] {
+    [
+      signature, transferDamage, majorVersion, truncated, trailingBytes, headerChecksum, headerSize,
+      limit, tableChecksum, sectionTag, sectionFlags, unknownCriticalSection, codec, reserved,
+      sectionOrder, missingSection, sectionLength, sectionLayout, padding, sectionChecksum,
+      zstdFrame,
+      contentID, unknownValue, geometry, maskBits, alignment, scores, deployment, provenance,
+    ]
+  }
+
+  /// The code of a row of the specification's table; nil for a name that is not there.
+  public static func named(_ name: String) -> FormatCode? { all.first { $0.rawValue == name } }
 }
 
 extension FormatError {

@@ -2,55 +2,41 @@ public import ByteIO
 import LeanKMask
 public import TensorFiles
 
-public typealias InterchangeError = Diagnostic<InterchangeCode>
+public typealias InterchangeError = Diagnostic<InterchangeDomain>
+public typealias InterchangeCode = DiagnosticCode<InterchangeDomain>
 
 /// Ways in which a file is no mask, or a mask fits no file.
-public struct InterchangeCode: DiagnosticCode {
-  public let rawValue: String
-  public let failureClass: FailureClass
+public enum InterchangeDomain {}
 
-  public init?(rawValue: String) { nil }
-
-  init(_ rawValue: String, _ failureClass: FailureClass = .malformed) {
-    self.rawValue = rawValue
-    self.failureClass = failureClass
-  }
-
+extension InterchangeCode {
   /// The file holds no tensor at all.
-  public static let noTensor = Self("no_tensor", .unsupported)
+  public static var noTensor: Self { Self("no_tensor", .unsupported) }
   /// The file holds scores where a mask is wanted, or the other way round.
-  public static let wanted = Self("wanted", .unsupported)
+  public static var wanted: Self { Self("wanted", .unsupported) }
   /// Tensor names that leave open which is what.
-  public static let names = Self("names", .unsupported)
+  public static var names: Self { Self("names", .unsupported) }
   /// An array that is not layers of heads of channels.
-  public static let shape = Self("shape")
+  public static var shape: Self { Self("shape") }
   /// The file and the model disagree about layers, KV heads or head_dim.
-  public static let geometry = Self("geometry")
+  public static var geometry: Self { Self("geometry") }
   /// The format does not tell KV heads and head_dim apart, and no model was given.
-  public static let needsModel = Self("needs_model", .usage)
+  public static var needsModel: Self { Self("needs_model", .usage) }
   /// A mask with other values than 0 and 1, a score that is NaN or too large.
-  public static let values = Self("values")
-  public static let elementType = Self("element_type", .unsupported)
-  public static let limit = Self("limit", .limitExceeded)
+  public static var values: Self { Self("values") }
+  public static var elementType: Self { Self("element_type", .unsupported) }
+  public static var limit: Self { Self("limit", .limitExceeded) }
   /// JSON that is not in the documented form.
-  public static let json = Self("json")
+  public static var json: Self { Self("json") }
   /// What was asked for cannot be written in this format.
-  public static let unwritable = Self("unwritable", .unsupported)
+  public static var unwritable: Self { Self("unwritable", .unsupported) }
 }
 
 extension InterchangeError {
   /// The failure of a tensor file's reader or writer: class, text and place stay.
   public init(_ error: TensorFileError) {
-    let location: Location? =
-      switch error.location {
-      case nil: nil
-      case .byte(let offset): .byte(offset)
-      case .line(let line, let column): .line(line, column: column)
-      case .key(let key): .key(key)
-      }
     self.init(
       InterchangeCode("tensor_file." + error.code.rawValue, error.failureClass), error.detail,
-      at: location, in: error.path)
+      at: error.location, in: error.path)
   }
 
   /// What `build` makes of a file's values; those that no mask can have fail with `code`.

@@ -70,69 +70,6 @@ public struct Alignment: Sendable, Hashable {
   }
 }
 
-/// What a mask means to attention; DESIGN's modes.
-public enum MaskMode: String, Sendable, Hashable, CaseIterable {
-  /// Every query and every key uses only M.
-  case `static`
-  /// Decoded tokens see near keys whole and middle keys through M; the prompt is dense.
-  case windowed
-}
-
-/// Which keys of windowed mode are near: for the `j`-th decoded token (from 1) at position `t`,
-/// `k < sink` or `k > t - recent - (j mod accumulate)`.
-public struct AttentionWindow: Sendable, Hashable {
-  public let sink: Int
-  public let recent: Int
-  public let accumulate: Int
-
-  /// LeanK's own cache: 128 sink tokens, 768 recent ones, flushed 128 at a time.
-  public static let standard = AttentionWindow(unchecked: 128, 768, 128)
-
-  private init(unchecked sink: Int, _ recent: Int, _ accumulate: Int) {
-    self.sink = sink
-    self.recent = recent
-    self.accumulate = accumulate
-  }
-
-  /// Fails when `sink` is negative, or `recent` or `accumulate` below 1, or any above 2^31 - 1.
-  public init(sink: Int, recent: Int, accumulate: Int) throws(MaskError) {
-    let limit = Int(Int32.max)
-    guard (0...limit).contains(sink), (1...limit).contains(recent), (1...limit).contains(accumulate)
-    else {
-      throw MaskError(
-        .deployment,
-        "window sink \(sink), recent \(recent), accumulate \(accumulate): sink must be at least 0, "
-          + "the others at least 1")
-    }
-    self.init(unchecked: sink, recent, accumulate)
-  }
-
-  /// Whether key `k` is near for the `j`-th decoded token at position `t`.
-  public func isNear(key k: Int, token j: Int, position t: Int) -> Bool {
-    k < sink || k > t - recent - j % accumulate
-  }
-}
-
-/// How the mask is meant to be run.
-public enum DeploymentHints: Sendable, Hashable {
-  case `static`
-  case windowed(AttentionWindow)
-
-  public var mode: MaskMode {
-    switch self {
-    case .static: .static
-    case .windowed: .windowed
-    }
-  }
-
-  public var window: AttentionWindow? {
-    switch self {
-    case .static: nil
-    case .windowed(let window): window
-    }
-  }
-}
-
 /// Where a mask comes from: text by key. No key or value identifies a machine or a time.
 public struct Provenance: Sendable, Hashable {
   /// Model the mask was made for, such as `meta-llama/Llama-3.1-8B-Instruct`.

@@ -1,27 +1,20 @@
 public import ByteIO
 
-public typealias ZlibError = Diagnostic<ZlibCode>
+public typealias ZlibError = Diagnostic<ZlibDomain>
+public typealias ZlibCode = DiagnosticCode<ZlibDomain>
 
 /// Ways in which a deflate stream is refused.
-public struct ZlibCode: DiagnosticCode {
-  public let rawValue: String
-  public let failureClass: FailureClass
+public enum ZlibDomain {}
 
-  public init?(rawValue: String) { nil }
-
-  private init(_ rawValue: String, _ failureClass: FailureClass = .malformed) {
-    self.rawValue = rawValue
-    self.failureClass = failureClass
-  }
-
+extension ZlibCode {
   /// The bytes are not a deflate stream.
-  public static let corrupt = Self("deflate_corrupt")
+  public static var corrupt: Self { Self("deflate_corrupt") }
   /// The stream ends before its final block does.
-  public static let truncated = Self("deflate_truncated")
+  public static var truncated: Self { Self("deflate_truncated") }
   /// The stream holds fewer or more bytes than were declared.
-  public static let wrongSize = Self("deflate_wrong_size")
+  public static var wrongSize: Self { Self("deflate_wrong_size") }
   /// Bytes follow the final block.
-  public static let trailingBytes = Self("deflate_trailing_bytes")
+  public static var trailingBytes: Self { Self("deflate_trailing_bytes") }
   /// zlib could not allocate its state.
-  public static let memory = Self("deflate_memory", .limitExceeded)
+  public static var memory: Self { Self("deflate_memory", .limitExceeded) }
 }

@@ -1,25 +1,18 @@
 public import ByteIO
 
-public typealias ZstdError = Diagnostic<ZstdCode>
+public typealias ZstdError = Diagnostic<ZstdDomain>
+public typealias ZstdCode = DiagnosticCode<ZstdDomain>
 
 /// Ways in which a zstd frame is refused.
-public struct ZstdCode: DiagnosticCode {
-  public let rawValue: String
-  public let failureClass: FailureClass
+public enum ZstdDomain {}
 
-  public init?(rawValue: String) { nil }
-
-  private init(_ rawValue: String, _ failureClass: FailureClass = .malformed) {
-    self.rawValue = rawValue
-    self.failureClass = failureClass
-  }
-
+extension ZstdCode {
   /// The bytes are no zstd frame, break a rule that leank adds, or do not decompress.
-  public static let frame = Self("zstd_frame")
+  public static var frame: Self { Self("zstd_frame") }
   /// The frame's content size is not the declared one.
-  public static let contentSize = Self("zstd_content_size")
+  public static var contentSize: Self { Self("zstd_content_size") }
   /// The window is larger than leank allows.
-  public static let window = Self("zstd_window", .limitExceeded)
+  public static var window: Self { Self("zstd_window", .limitExceeded) }
   /// libzstd failed for a reason that is not in the data.
-  public static let library = Self("zstd_library", .limitExceeded)
+  public static var library: Self { Self("zstd_library", .limitExceeded) }
 }

@@ -2,6 +2,7 @@ import ByteIO
 import Foundation
 import LeanKCheckpoint
 import LeanKMask
+import LeanKModel
 import StrictJSON
 import TensorFiles
 import TestSupport
@@ -129,17 +130,17 @@ import Testing
     let pruned = try read()
     #expect(pruned?.layout == .cache)
     #expect(pruned?.deployment.window?.recent == 8)
-    #expect(throws: CheckpointError(.unsupportedModel, "")) { try read("spec_version", "\"2.0\"") }
-    #expect(throws: CheckpointError(.unsupportedModel, "")) { try read("layout", "\"columns\"") }
-    #expect(throws: CheckpointError(.unsupportedModel, "")) { try read("mode", "\"often\"") }
-    #expect(throws: CheckpointError(.outOfRange, "")) { try read("mask_file", "\"../mask\"") }
-    #expect(throws: CheckpointError(.outOfRange, "")) { try read("source_digest", "\"ABCD\"") }
-    #expect(throws: CheckpointError(.outOfRange, "")) { try read("sink", "-1") }
+    #expect(throws: ModelError(.unsupportedModel, "")) { try read("spec_version", "\"2.0\"") }
+    #expect(throws: ModelError(.unsupportedModel, "")) { try read("layout", "\"columns\"") }
+    #expect(throws: ModelError(.unsupportedModel, "")) { try read("mode", "\"often\"") }
+    #expect(throws: ModelError(.outOfRange, "")) { try read("mask_file", "\"../mask\"") }
+    #expect(throws: ModelError(.outOfRange, "")) { try read("source_digest", "\"ABCD\"") }
+    #expect(throws: ModelError(.outOfRange, "")) { try read("sink", "-1") }
     for key in ["recent", "accumulate"] {
-      #expect(throws: CheckpointError(.outOfRange, "")) { try read(key, "0") }
+      #expect(throws: ModelError(.outOfRange, "")) { try read(key, "0") }
     }
-    #expect(throws: CheckpointError(.missingKey, "")) { try read("layout", nil) }
-    #expect(throws: CheckpointError(.inconsistent, "")) { try read("layout", "\"rows\"") }
+    #expect(throws: ModelError(.missingKey, "")) { try read("layout", nil) }
+    #expect(throws: ModelError(.inconsistent, "")) { try read("layout", "\"rows\"") }
     #expect(
       try PrunedConfiguration(
         of: try ModelConfiguration(Self.configuration, path: "config.json")) == nil)

@@ -1,5 +1,6 @@
 import Foundation
 import LeanKCheckpoint
+import LeanKModel
 import TestSupport
 import Testing
 
@@ -76,7 +77,7 @@ import Testing
   @Test func onlyFamiliesKnowModelTypes() throws {
     let sources = Fixtures.root.deletingLastPathComponent().appending(path: "Sources")
     let files = try FileManager.default.subpathsOfDirectory(atPath: sources.path)
-      .filter { $0.hasSuffix(".swift") && !$0.hasPrefix("LeanKCheckpoint/Families/") }
+      .filter { $0.hasSuffix(".swift") && !$0.hasPrefix("LeanKModel/Families/") }
     #expect(files.count > 50)
     let families = ModelFamily.all + ModelFamily.wrappers
     let literals = families.flatMap(\.modelTypes).map { "\"\($0)\"" }

@@ -1,5 +1,5 @@
-import LeanKCheckpoint
 import LeanKCommands
+import LeanKModel
 import StrictJSON
 import TestSupport
 import Testing

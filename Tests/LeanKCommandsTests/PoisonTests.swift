@@ -2,6 +2,8 @@ import Foundation
 import LeanKCheckpoint
 import LeanKCommands
 import LeanKMask
+import LeanKModel
+import LeanKPruning
 import TensorFiles
 import TestSupport
 import Testing
@@ -47,7 +49,7 @@ struct PoisonTests {
         let array = try file.array(tensor.source)
         guard case .keep(let kept) = tensor.action else { return (tensor.source.name, array) }
         var bytes = array.bytes
-        let stays = Set(kept.runs.flatMap(Array.init))
+        let stays = Set(kept.ranges.flatMap(Array.init))
         for row in 0..<tensor.source.rows where !stays.contains(row) {
           rows += 1
           // All bits set is not-a-number in every floating-point type.

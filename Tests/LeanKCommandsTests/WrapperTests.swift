@@ -1,6 +1,6 @@
 import Foundation
-import LeanKCheckpoint
 import LeanKCommands
+import LeanKModel
 import StrictJSON
 import TensorFiles
 import TestSupport

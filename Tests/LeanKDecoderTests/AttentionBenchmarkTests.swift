@@ -10,8 +10,8 @@ import Testing
   }
 
   /// Bytes by hand: 100 tokens, of which 4 + 8 + 2 are near in the middle of an accumulation.
-  @Test(arguments: CacheElement.allCases)
-  func countsTheBytesThatAreRead(element: CacheElement) throws {
+  @Test(arguments: ElementType.allCases)
+  func countsTheBytesThatAreRead(element: ElementType) throws {
     let mask = try ChannelMask(layers: [Self.layer([5, 0]), Self.layer([0, 16, 1])])
     let options = BenchmarkOptions(
       element: element, window: try AttentionWindow(sink: 4, recent: 8, accumulate: 4),
@@ -26,10 +26,10 @@ import Testing
     let middle = 86
     let dense = 5 * 100 * 32
     let windowed = 5 * near * 32 + middle * (5 + 16 + 1) + middle * 16 * 3
-    #expect(results.map(\.denseBytes) == [dense * element.size, dense * element.size])
-    #expect(results[0].prunedBytes == windowed * element.size)
+    #expect(results.map(\.denseBytes) == [dense * element.byteWidth, dense * element.byteWidth])
+    #expect(results[0].prunedBytes == windowed * element.byteWidth)
     // The two heads without channels read a sum of 16 doubles each.
-    #expect(results[1].prunedBytes == 100 * (22 + 48) * element.size + 2 * 16 * 8)
+    #expect(results[1].prunedBytes == 100 * (22 + 48) * element.byteWidth + 2 * 16 * 8)
     #expect(results.allSatisfy { $0.denseSeconds > 0 && $0.prunedSeconds > 0 })
     #expect(measurement.memoryBandwidth > 0)
   }
@@ -51,7 +51,7 @@ import Testing
       window: try AttentionWindow(sink: 1, recent: 2, accumulate: 3), evictionBytes: 100)
     #expect(
       AttentionBenchmark.memory(mask: mask, options: options, context: 10)
-        == 16 * 3 * 2 * 4 * 16 + 100)
+        == 10 * 3 * 2 * 4 * 16 + 100)
     #expect(AttentionBenchmark.memory(mask: mask, options: options, context: .max / 8) == nil)
   }
 

@@ -1,6 +1,6 @@
 import ByteIO
-import LeanKCheckpoint
 import LeanKMask
+import LeanKModel
 import TensorFiles
 import TestSupport
 import Testing
@@ -19,18 +19,13 @@ import Testing
     let moved = try Self.movedToLowestPairs(fixture.mask, closed)
     let movedRows = try Self.movedToLowestPairs(closed, closed)
     #expect(movedRows.layers.map(\.keptCount) == closed.layers.map(\.keptCount))
-    let outputs = try Decoder(
+    let run = try TestRun(
       [
         .masked(fixture.model, fixture.mask), .pruned(sliced, fixture.mask, rows: closed),
         .pruned(sliced, moved, rows: movedRows),
-      ], promptLength: 24, length: tokens.count, options: DecodeOptions()
-    ).decode(tokens)
-    let tolerance = LogitComparison.tolerance(reference: outputs[0].logits)
-    let right = LogitComparison(reference: outputs[0].logits, other: outputs[1].logits)
-    let wrong = LogitComparison(reference: outputs[0].logits, other: outputs[2].logits)
-    #expect(Double(right.maximum) <= tolerance)
-    #expect(wrong.maximum > 0.05)
-    #expect(wrong.topAgreement < 1)
+      ], prompt: 24, tokens: tokens)
+    #expect(run.logits[0].largestDifference(from: run.logits[1]) <= 3e-5)
+    #expect(run.logits[0].largestDifference(from: run.logits[2]) > 0.05)
   }
 
   /// The channels of `mask`, each renamed to its place when the pairs of `closure` move together.
@@ -60,10 +55,7 @@ import Testing
     let tokens = try fixture.tokens("input_ids")
     let poisoned = PoisonedWeights.poison(fixture.model, outside: fixture.mask)
     func run(_ model: DecoderModel) throws -> Matrix {
-      try Decoder(
-        [.masked(model, fixture.mask)], promptLength: 24, length: tokens.count,
-        options: DecodeOptions()
-      ).decode(tokens)[0].logits
+      try TestRun([.masked(model, fixture.mask)], prompt: 24, tokens: tokens).logits[0]
     }
     let clean = try run(fixture.model)
     #expect(clean.values.allSatisfy { $0.isFinite })
@@ -75,11 +67,10 @@ import Testing
     let tokens = try fixture.tokens("input_ids")
     let window = try AttentionWindow(sink: 4, recent: 8, accumulate: 4)
     func run(_ threads: Int) throws -> [Matrix] {
-      try Decoder(
-        [.masked(fixture.model, fixture.mask), .pruned(fixture.model, fixture.mask)],
-        promptLength: 24, length: tokens.count,
-        options: DecodeOptions(mode: .windowed(window), threads: threads)
-      ).decode(tokens).map(\.logits)
+      try TestRun(
+        [.masked(fixture.model, fixture.mask), .pruned(fixture.model, fixture.mask)], prompt: 24,
+        tokens: tokens, policy: AttentionPolicy(mode: .windowed(window)), threads: threads
+      ).logits
     }
     #expect(try run(1) == run(3))
   }
@@ -90,17 +81,17 @@ import Testing
     let fixture = try ReferenceModel("llama_gqa")
     let tokens = try fixture.tokens("input_ids")
     let window = try AttentionWindow(sink: 2, recent: 6, accumulate: 5)
-    let options = DecodeOptions(mode: .windowed(window), residentWeights: 1 << 30)
-    let sides: [DecoderSide] = [
+    let policy = AttentionPolicy(mode: .windowed(window))
+    let sides: [Side] = [
       .masked(fixture.model, fixture.mask), .pruned(fixture.model, fixture.mask),
     ]
-    let decoder = try Decoder(sides, promptLength: 20, length: tokens.count, options: options)
-    _ = try decoder.decode(tokens)
-    let chosen = try decoder.greedy(count: 12)
+    var run = try TestRun(
+      sides, prompt: 20, tokens: tokens, policy: policy, residentWeights: 1 << 30)
+    let chosen = try run.greedy(12)
     #expect(chosen[0] == chosen[1])
-    let given = try Decoder(
-      [sides[1]], promptLength: 20, length: tokens.count + 12, options: options
-    ).decode(tokens + chosen[1])[0].logits
+    let given = try TestRun(
+      [sides[1]], prompt: 20, tokens: tokens + chosen[1], policy: policy
+    ).logits[0]
     for (index, token) in chosen[1].enumerated() {
       #expect(given.argmax(row: tokens.count - 1 + index) == Int(token))
     }
@@ -109,12 +100,12 @@ import Testing
   @Test func layersAreSeenInOrder() throws {
     let fixture = try ReferenceModel("llama_gqa")
     let tokens = Array(try fixture.tokens("input_ids").prefix(30))
-    let decoder = try Decoder(
-      [.masked(fixture.model, fixture.mask), .pruned(fixture.model, fixture.mask)],
-      promptLength: 24, length: 30, options: DecodeOptions())
     var seen: [Int] = []
     var largest: Float = 0
-    _ = try decoder.decode(tokens) { state in
+    _ = try TestRun(
+      [.masked(fixture.model, fixture.mask), .pruned(fixture.model, fixture.mask)], prompt: 24,
+      tokens: tokens
+    ) { state in
       seen.append(state.layer)
       #expect(state.hidden[0].rows == 30 && state.attention[0].rows == 30)
       largest = max(largest, state.hidden[0].largestDifference(from: state.hidden[1]))
@@ -131,15 +122,14 @@ import Testing
     let dense = description.layers.reduce(0) {
       $0 + $1.attention.kvHeads * $1.attention.headDim * tokens.count
     }
-    func cache(_ side: DecoderSide, _ options: DecodeOptions) throws -> CacheSize {
-      try Decoder([side], promptLength: 24, length: tokens.count, options: options)
-        .decode(tokens)[0].cache
+    func cache(_ side: Side, _ policy: AttentionPolicy) throws -> CacheSize {
+      try TestRun([side], prompt: 24, tokens: tokens, policy: policy).cached[0]
     }
-    let pruned = DecoderSide.pruned(fixture.model, fixture.mask)
+    let pruned = Side.pruned(fixture.model, fixture.mask)
     #expect(
-      try cache(.dense(fixture.model), DecodeOptions()) == CacheSize(keys: dense, values: dense))
+      try cache(.dense(fixture.model), AttentionPolicy()) == CacheSize(keys: dense, values: dense))
     #expect(
-      try cache(pruned, DecodeOptions())
+      try cache(.pruned(fixture.model, fixture.mask, order: .ascending), AttentionPolicy())
         == CacheSize(keys: fixture.mask.keptCount * tokens.count, values: dense))
     // The last of 24 decoded tokens flushes: near are 4 sink keys and 8 recent ones.
     let window = try AttentionWindow(sink: 4, recent: 8, accumulate: 4)
@@ -148,20 +138,8 @@ import Testing
     let keys = heads.reduce(0) { $0 + 12 * $1.width + middle * $1.count }
     let values = heads.reduce(0) { $0 + (12 + ($1.isEmpty ? 0 : middle)) * $1.width }
     #expect(
-      try cache(pruned, DecodeOptions(mode: .windowed(window)))
+      try cache(pruned, AttentionPolicy(mode: .windowed(window)))
         == CacheSize(keys: keys, values: values))
-  }
-
-  @Test func middlePairsAreCounted() throws {
-    let window = try AttentionWindow(sink: 4, recent: 8, accumulate: 4)
-    let options = DecodeOptions(mode: .windowed(window))
-    #expect(DecodeOptions().middlePairs(promptLength: 24, tokens: 48) == 0)
-    #expect(options.middlePairs(promptLength: 10, tokens: 12) == 0)
-    var expected = 0
-    for t in 24..<48 {
-      for k in 0...t where !window.isNear(key: k, token: t - 23, position: t) { expected += 1 }
-    }
-    #expect(options.middlePairs(promptLength: 24, tokens: 48) == expected)
   }
 
   // MARK: - Refusals
@@ -181,28 +159,23 @@ import Testing
   }
 
   private func decode(
-    _ sides: [DecoderSide], prompt: Int = 4, tokens: [Int32] = [3, 4, 5, 6, 7],
-    options: DecodeOptions = DecodeOptions()
+    _ sides: [Side], prompt: Int = 4, tokens: [Int32] = [3, 4, 5, 6, 7],
+    policy: AttentionPolicy = AttentionPolicy()
   ) throws {
-    _ = try Decoder(sides, promptLength: prompt, length: tokens.count, options: options)
-      .decode(tokens)
+    _ = try TestRun(sides, prompt: prompt, tokens: tokens, policy: policy)
   }
 
   @Test func refusals() throws {
     let fixture = try ReferenceModel("llama_gqa")
     let other = try ReferenceModel("llama_bias_sharded")
     let (model, mask) = (fixture.model, fixture.mask)
-    let dense = DecoderSide.dense(model)
+    let dense = Side.dense(model)
     let sliced = SlicedWeights.slice(model, by: mask)
     let closed = try mask.closed
     let window = try AttentionWindow(sink: 4, recent: 8, accumulate: 4)
 
     expect(.promptLength) { try decode([dense], prompt: 6) }
     expect(.promptLength) { try decode([dense], prompt: 0) }
-    expect(.promptLength) {
-      _ = try Decoder([dense], promptLength: 1, length: 2, options: DecodeOptions()).greedy(
-        count: 1)
-    }
     expect(.token) { try decode([dense], tokens: [3, 256, 3, 3]) }
     expect(.token) { try decode([dense], tokens: [3, -1, 3, 3]) }
     expect(.geometry) { try decode([.masked(model, other.mask)]) }
@@ -212,7 +185,7 @@ import Testing
     expect(.geometry) { try decode([.dense(sliced)]) }
     expect(.prunedRows) {
       try decode(
-        [.pruned(sliced, mask, rows: closed)], options: DecodeOptions(mode: .windowed(window)))
+        [.pruned(sliced, mask, rows: closed)], policy: AttentionPolicy(mode: .windowed(window)))
     }
 
     let norm = NormDescription(.rootMeanSquare, weight: "model.norm.weight", epsilon: 1e-6)

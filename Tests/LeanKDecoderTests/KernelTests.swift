@@ -1,3 +1,4 @@
+import Foundation
 import TensorFiles
 import TestSupport
 import Testing
@@ -7,11 +8,11 @@ import Testing
 /// The inner loops of every instruction set this machine has, against plain double precision.
 @Suite struct KernelTests {
   static let levels = (0..<Kernels.levels).filter { Kernels(level: $0) != nil }
-  static let elements: [Kernels.Element] = [.f32, .bf16, .f16]
+  static let elements: [ElementType] = [.f32, .bf16, .f16]
 
   /// Random numbers as stored bytes and as what they stand for.
   static func random(
-    _ count: Int, _ element: Kernels.Element, _ generator: inout SeededGenerator
+    _ count: Int, _ element: ElementType, _ generator: inout SeededGenerator
   ) -> (bytes: [UInt8], values: [Float]) {
     var bytes: [UInt8] = []
     var values: [Float] = []
@@ -35,7 +36,7 @@ import Testing
   }
 
   @Test(arguments: levels, elements)
-  func productsAgreeWithDouble(level: Int, element: Kernels.Element) throws {
+  func productsAgreeWithDouble(level: Int, element: ElementType) throws {
     let kernels = try #require(Kernels(level: level))
     let seed: UInt64 = 0x6C65_616E
     var generator = SeededGenerator(seed: seed)
@@ -77,7 +78,7 @@ import Testing
   /// A result must not depend on which others are computed with it: that is what lets runs of
   /// different token counts and head counts be compared bit for bit.
   @Test(arguments: levels, elements)
-  func aProductDoesNotDependOnItsNeighbours(level: Int, element: Kernels.Element) throws {
+  func aProductDoesNotDependOnItsNeighbours(level: Int, element: ElementType) throws {
     let kernels = try #require(Kernels(level: level))
     var generator = SeededGenerator(seed: 7)
     let (width, rows, vectors) = (75, 11, 7)
@@ -90,7 +91,7 @@ import Testing
     for v in 0..<vectors {
       for r in 0..<rows {
         var one: [Float] = [0]
-        let row = r * width * element.width..<(r + 1) * width * element.width
+        let row = r * width * element.byteWidth..<(r + 1) * width * element.byteWidth
         kernels.dotRows(
           into: &one, stride: 1, x.span.extracting(v * width..<(v + 1) * width),
           .init(1, width: width), bytes.span.extracting(row), .init(1, width: width), element)
@@ -154,7 +155,7 @@ import Testing
       let sum = kernels.exponentials(&x, 0..<count, shift: 0.25)
       var exact = 0.0
       for (found, argument) in zip(x, before) {
-        let expected = Math.exp(Double(argument - 0.25))
+        let expected = exp(Double(argument - 0.25))
         exact += expected
         #expect(abs(Double(found) - expected) <= 2e-7 * expected + 1e-37)
       }
@@ -172,13 +173,13 @@ import Testing
     kernels.siluProduct(&gate, up)
     for index in input.indices {
       let x = Double(input[index])
-      let expected = x / (1 + Math.exp(-x)) * Double(up[index])
+      let expected = x / (1 + exp(-x)) * Double(up[index])
       #expect(abs(Double(gate[index]) - expected) <= 1e-6 * abs(expected) + 1e-35)
     }
   }
 
   @Test func onlyFloatingTypesAreComputedWith() {
-    #expect(Kernels.Element(.bf16) == .bf16)
-    #expect(Kernels.Element(.f8e4m3) == nil)
+    #expect(ElementType(.bf16) == .bf16)
+    #expect(ElementType(.f8e4m3) == nil)
   }
 }

@@ -6,7 +6,7 @@ import Testing
 @Suite struct MatrixMultiplyTests {
   /// Both routes, few tokens and many, over ranges of rows, give what double precision gives.
   @Test(arguments: [1, 4, 5, 33], KernelTests.elements)
-  func productsOfChosenRows(tokens: Int, element: Kernels.Element) throws {
+  func productsOfChosenRows(tokens: Int, element: ElementType) throws {
     var generator = SeededGenerator(seed: UInt64(tokens))
     let (rows, columns) = (300, 48)
     let (bytes, w) = KernelTests.random(rows * columns, element, &generator)
@@ -19,7 +19,7 @@ import Testing
     let chosen = ranges.flatMap { Array($0) }
     var results: [Matrix] = []
     for threads in [1, 3] {
-      let y = MatrixMultiply(threads: threads).product(x, weight, rows: ranges)
+      let y = ComputeContext(threads: threads).product(x, weight, rows: ranges)
       #expect(y.rows == tokens && y.columns == chosen.count)
       for token in 0..<tokens {
         for (column, row) in chosen.enumerated() {
@@ -43,7 +43,7 @@ import Testing
     let x = Matrix(
       rows: tokens, columns: inputs,
       values: KernelTests.random(tokens * inputs, .f32, &generator).values)
-    let y = MatrixMultiply(threads: 2).productUntransposed(x, weight)
+    let y = ComputeContext(threads: 2).productUntransposed(x, weight)
     for token in 0..<tokens {
       for column in 0..<outputs {
         let exact = (0..<inputs).reduce(0.0) {

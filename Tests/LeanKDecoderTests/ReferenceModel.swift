@@ -3,6 +3,7 @@ import Foundation
 import LeanKCheckpoint
 import LeanKDecoder
 import LeanKMask
+import LeanKModel
 import TensorFiles
 import TestSupport
 

@@ -1,6 +1,6 @@
 import Foundation
-import LeanKCheckpoint
 import LeanKMask
+import LeanKModel
 import TestSupport
 import Testing
 
@@ -75,14 +75,12 @@ import Testing
     for (found, expected) in zip(frequencies.inverse, one.inverse) {
       #expect(abs(found - expected) <= 4e-7 * expected)
     }
-    let table = RotaryTable(frequencies)
-    table.extend(to: 10)
-    table.extend(to: (one.positions.max() ?? 0) + 1)
     for (index, position) in one.positions.enumerated() {
+      let table = RotaryTable(frequencies, positions: max(0, position - 3)..<position + 2)
       for pair in 0..<table.pairs {
         // A frequency's last bit moves the angle in proportion to the position.
         let tolerance = 3e-7 + 4e-7 * Float(position) * one.inverse[pair]
-        let place = position * table.pairs + pair
+        let place = table.first(at: position) + pair
         #expect(abs(table.cosine[place] - one.cosine[index][pair]) <= tolerance)
         #expect(abs(table.sine[place] - one.sine[index][pair]) <= tolerance)
       }

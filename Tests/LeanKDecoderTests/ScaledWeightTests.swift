@@ -1,4 +1,3 @@
-import LeanKCheckpoint
 import StrictJSON
 import TensorFiles
 import TestSupport

@@ -1,6 +1,6 @@
-import LeanKCheckpoint
 import LeanKDecoder
 import LeanKMask
+import LeanKModel
 import TensorFiles
 
 /// A checkpoint with only some rows of some tensors: what layout `rows` writes, made here by

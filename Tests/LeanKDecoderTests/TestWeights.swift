@@ -1,7 +1,7 @@
 import Foundation
-import LeanKCheckpoint
 import LeanKDecoder
 import LeanKMask
+import LeanKModel
 import TensorFiles
 import TestSupport
 
@@ -68,5 +68,26 @@ extension TemporaryDirectory {
     let handle = try FileHandle(forWritingTo: URL(filePath: path(name)))
     try handle.truncate(atOffset: UInt64(size))
     try handle.close()
+  }
+}
+
+/// A checkpoint with one element of one f32 tensor changed: its lowest mantissa bits flipped, or set to
+/// `bits`.
+struct FlippedWeights: WeightSource {
+  let source: any WeightSource
+  let name: String
+  let element: Int
+  var bits: UInt32?
+
+  func tensor(named name: String) -> WeightInfo? { source.tensor(named: name) }
+
+  func read(
+    _ name: String, from first: Int, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(DecoderError) {
+    try unsafe source.read(name, from: first, into: buffer)
+    let place = 4 * (element - first)
+    guard name == self.name, place >= 0, place + 4 <= buffer.count else { return }
+    let old = unsafe buffer.loadUnaligned(fromByteOffset: place, as: UInt32.self)
+    unsafe buffer.storeBytes(of: bits ?? old ^ 0x1000, toByteOffset: place, as: UInt32.self)
   }
 }

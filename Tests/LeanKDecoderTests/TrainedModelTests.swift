@@ -1,6 +1,6 @@
-import LeanKCheckpoint
 import LeanKDecoder
 import LeanKMask
+import LeanKModel
 import TensorFiles
 import TestSupport
 import Testing
@@ -32,17 +32,15 @@ import Testing
     let tokens = try ReferenceModel.tokens(file, "input_ids")
     let closed = try mask.closed
     let sliced = SlicedWeights.slice(model, by: mask)
-    let sides: [DecoderSide] = [
+    let sides: [Side] = [
       .dense(model), .masked(model, mask), .pruned(model, mask),
       .pruned(sliced, mask, rows: closed),
     ]
-    let outputs = try Decoder(
-      sides, promptLength: Self.promptLength, length: tokens.count, options: .init(threads: 2)
-    ).decode(tokens)
+    let run = try TestRun(sides, prompt: Self.promptLength, tokens: tokens, threads: 2)
     let dense = try ReferenceModel.matrix(file, "logits_dense")
     let masked = try ReferenceModel.matrix(file, "logits_masked.\(name)")
-    for (side, output) in outputs.enumerated() {
-      #expect(output.logits.largestDifference(from: side == 0 ? dense : masked) <= Self.tolerance)
+    for (side, logits) in run.logits.enumerated() {
+      #expect(logits.largestDifference(from: side == 0 ? dense : masked) <= Self.tolerance)
     }
   }
 
@@ -53,14 +51,12 @@ import Testing
     let file = try Self.reference()
     let tokens = try ReferenceModel.tokens(file, "input_ids")
     let window = try AttentionWindow(sink: 4, recent: 16, accumulate: 8)
-    let options = DecodeOptions(mode: .windowed(window), threads: 2)
-    let outputs = try Decoder(
-      [.masked(model, mask), .pruned(model, mask)], promptLength: Self.promptLength,
-      length: tokens.count, options: options
-    ).decode(tokens)
+    let run = try TestRun(
+      [.masked(model, mask), .pruned(model, mask)], prompt: Self.promptLength, tokens: tokens,
+      policy: AttentionPolicy(mode: .windowed(window)), threads: 2)
     let expected = try ReferenceModel.matrix(file, "logits_deploy.\(name)")
-    for output in outputs {
-      #expect(output.logits.largestDifference(from: expected) <= Self.tolerance)
+    for logits in run.logits {
+      #expect(logits.largestDifference(from: expected) <= Self.tolerance)
     }
   }
 }

@@ -130,8 +130,8 @@ import Testing
   }
 
   @Test func codesAreFoundByTheirNames() {
-    for code in FormatCode.all { #expect(FormatCode(rawValue: code.rawValue) == code) }
-    #expect(FormatCode(rawValue: "no_such_class") == nil)
+    for code in FormatCode.all { #expect(FormatCode.named(code.rawValue) == code) }
+    #expect(FormatCode.named("no_such_class") == nil)
   }
 
   /// The specification's table of classes is the code's, kinds included.

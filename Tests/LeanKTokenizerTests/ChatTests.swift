@@ -60,7 +60,8 @@ struct ChatTests {
   @Test(
     "what is not known is refused by name, with the way out",
     arguments: [
-      "{% macro f() %}{% endmacro %}", "{% include 'x' %}", "{% for a, b in messages %}{% endfor %}",
+      "{% macro f() %}{% endmacro %}", "{% include 'x' %}",
+      "{% for a, b in messages %}{% endfor %}",
       "{{ messages | tojson }}", "{{ messages | selectattr('role') }}", "{{ messages }}",
       "{{ messages[::2] }}", "{{ 1.5 }}", "{{ 7 / 2 }}", "{{ 'a\\x41' }}", "{{ range(3) }}",
       "{{ messages.keys() }}", "{{ 'a'.title() }}", "{{ 'a'", "{% if true %}", "{# no end",

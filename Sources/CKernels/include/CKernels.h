@@ -5,8 +5,7 @@
 
 #include <stddef.h>
 
-// Element type of stored weights and caches; arithmetic is always f32.
-typedef enum { leank_f32 = 0, leank_bf16 = 1, leank_f16 = 2 } leank_element;
+#include "elements.h"
 
 // Instruction sets, 0 being the platform's baseline; higher ones are faster.
 #define LEANK_LEVELS 3
@@ -49,6 +48,16 @@ void leank_multiply(
     int level, float *out, size_t out_stride, const float *packed, size_t tokens, const float *w,
     size_t w_stride, size_t rows, size_t width);
 
-#include "decode_attention.h"
+// out[v * out_stride + r] = x[v] . w[r] over f32 rows, the products added one after another in ascending
+// order of channels: a channel that is 0 on one side adds nothing, so a row with zeros gives the bits of
+// the narrower row without them.
+void leank_ordered_dots(
+    int level, float *out, size_t out_stride, const float *x, size_t x_stride, size_t vectors,
+    const float *w, size_t w_stride, size_t rows, size_t width);
+
+#include "cache_codec.h"
+
+#include "cache_attention.h"
+#include "thread_pool.h"
 
 #endif

@@ -1,0 +1,55 @@
+import LeanKModel
+
+/// RMS or layer normalisation with its weights at hand.
+struct Norm: Sendable {
+  let kind: NormDescription.Kind
+  let epsilon: Float
+  /// Stored weight plus the description's offset.
+  let weight: [Float]
+  let bias: [Float]?
+
+  /// Fails unless the weights have `count` elements.
+  init(
+    _ description: NormDescription, count: Int, _ reader: WeightReader
+  ) throws(DecoderError) {
+    kind = description.kind
+    epsilon = description.epsilon
+    var weight = try reader.vector(description.weight, count: count)
+    if description.weightOffset != 0 {
+      for index in weight.indices { weight[index] += description.weightOffset }
+    }
+    self.weight = weight
+    bias = if let name = description.bias { try reader.vector(name, count: count) } else { nil }
+  }
+
+  /// Every row normalised.
+  func forward(_ x: Matrix) -> Matrix {
+    var y = x
+    for row in 0..<y.rows { apply(&y.values, row * y.columns..<(row + 1) * y.columns) }
+    return y
+  }
+
+  /// Normalises `values[range]` in place, with this weight from element `first` on.
+  func apply(_ values: inout [Float], _ range: Range<Int>, weightFrom first: Int = 0) {
+    let count = Float(range.count)
+    guard count > 0 else { return }
+    var mean: Float = 0
+    if kind == .layer {
+      var sum: Double = 0
+      for index in range { sum += Double(values[index]) }
+      mean = Float(sum) / count
+    }
+    var squares: Double = 0
+    for index in range {
+      let centred = Double(values[index] - mean)
+      squares += centred * centred
+    }
+    let factor = 1 / (Float(squares) / count + epsilon).squareRoot()
+    var element = first
+    for index in range {
+      values[index] = (values[index] - mean) * factor * weight[element]
+      if let bias { values[index] += bias[element] }
+      element += 1
+    }
+  }
+}

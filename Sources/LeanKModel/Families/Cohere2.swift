@@ -1,0 +1,28 @@
+import LeanKMask
+
+extension ModelFamily {
+  /// Cohere's block without head norms: sliding layers have RoPE, the others neither.
+  static let cohere2 = ModelFamily("cohere2") {
+    (builder: inout DescriptionBuilder) throws(ModelError) in
+    let root = builder.root
+    let shape = try ModelShape(
+      root,
+      .init(vocabularySize: 256_000, nested: .init(hidden: 8192, layers: 40, heads: 64)))
+    let rotary = try builder.configuration.rotary(
+      headDim: shape.headDim, pairing: .interleaved)
+    let bias = try root.bool("attention_bias", default: false)
+    let key =
+      root.contains("sliding_window_pattern") ? "sliding_window_pattern" : "_sliding_window_pattern"
+    let pattern = try root.integer(key, in: 1...ModelConfiguration.sizeLimit, default: 4)
+    let sliding = try builder.slidingLayers(shape.layers) { !($0 + 1).isMultiple(of: pattern) }
+    let window = try builder.window(default: 4096)
+    let epsilon = try builder.epsilon("layer_norm_eps", default: 1e-5)
+    return try builder.cohereDecoder(shape, epsilon: epsilon) { builder, layer, prefix in
+      let own = sliding[layer] ? window : nil
+      var attention = builder.separateAttention(
+        prefix, shape, bias: bias, outputBias: bias, rotary: own == nil ? nil : rotary)
+      attention.slidingWindow = own
+      return attention
+    }
+  }
+}

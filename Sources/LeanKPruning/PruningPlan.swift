@@ -1,0 +1,243 @@
+public import ByteIO
+public import LeanKCheckpoint
+public import LeanKMask
+public import LeanKModel
+public import TensorFiles
+
+/// What a conversion will do, tensor by tensor, made from headers alone.
+public struct PruningPlan: Sendable {
+  /// What happens to one tensor.
+  public enum Action: Sendable, Hashable {
+    case copy
+    /// Only these rows are written.
+    case keep(RangeSet<Int>)
+    /// These rows are written as zeros.
+    case zero(RangeSet<Int>)
+  }
+
+  public struct Tensor: Sendable, Hashable {
+    public let source: TensorInfo
+    public let action: Action
+    /// Shape of what is written.
+    public let shape: [Int]
+
+    public var bytesIn: Int { source.range.count }
+    public var bytesOut: Int {
+      switch action {
+      case .copy, .zero: bytesIn
+      case .keep(let rows): rows.rowCount * source.rowBytes
+      }
+    }
+  }
+
+  /// One file of weights.
+  public struct Shard: Sendable {
+    public let name: String
+    /// In the order of their data.
+    public let tensors: [Tensor]
+    /// Of the file that is written.
+    public let header: SafetensorsHeader
+    /// Size of the source's file and of the one that is written.
+    public let bytesIn: Int
+    public let bytesOut: Int
+    /// Where the source's data begins.
+    let sourceDataStart: Int
+  }
+
+  /// Bytes for one token in all layers, in the checkpoint's type.
+  public struct CacheSize: Sendable, Hashable {
+    public let keysDense: Int
+    /// With |M| channels a head.
+    public let keysPruned: Int
+    public let values: Int
+  }
+
+  public let layout: PruningLayout
+  /// The source's model.
+  public let model: DescribedModel
+  /// The mask with the model's geometry.
+  public let mask: ChannelMask
+  public let shards: [Shard]
+  public let cachePerToken: CacheSize
+  /// What the user should know, in sentences.
+  public let warnings: [String]
+
+  public var bytesIn: Int { shards.reduce(0) { $0 + $1.bytesIn } }
+  public var bytesOut: Int { shards.reduce(0) { $0 + $1.bytesOut } }
+  /// Bytes of all tensors that are written.
+  var tensorBytes: Int { shards.reduce(0) { $0 + $1.header.dataLength } }
+  /// Elements of all tensors that are written.
+  var elements: Int {
+    shards.reduce(0) { sum, shard in
+      shard.tensors.reduce(sum) { $0 + $1.shape.reduce(1, *) }
+    }
+  }
+
+  /// Plans the conversion of `source` with `mask`.
+  ///
+  /// Fails on a source that is already pruned, on a mask of another geometry, on a tensor that is
+  /// missing or of the wrong shape, on `rows` and `zeroed` where queries and keys are normed, and on
+  /// tensors beside a sliced projection that nothing says how to slice.
+  public init(
+    source: CheckpointDirectory, mask: ChannelMask, layout: PruningLayout
+  ) throws(PruningError) {
+    guard source.pruned == nil else {
+      throw PruningError(
+        .alreadyPruned, "the checkpoint is already pruned, start from the dense one",
+        at: .key(PrunedConfiguration.key), in: source.configuration.path)
+    }
+    var warnings = source.warnings
+    // Untouched weights may be stored in any way; what is sliced has to be understood.
+    let mayBePacked = source.configuration.isQuantised
+    if mayBePacked {
+      model = try liftingModel(
+        try DescribedModel(
+          configuration: source.configuration, tensorNames: source.tensorNames))
+      if layout != .cache { try Self.checkSliced(model, in: source) }
+      warnings.append(
+        "the weights are quantised, so the shapes of those that stay as they are were not checked")
+    } else {
+      model = try liftingCheckpoint(try source.describe())
+    }
+    self.layout = layout
+    let mask = try liftingModel(try model.description.adopt(mask))
+    self.mask = mask
+    let removed = try Self.removedRows(model, mask, layout, in: source)
+    var shards: [Shard] = []
+    for shard in source.shards { shards.append(Self.plan(shard, removed, layout)) }
+    self.shards = shards
+    cachePerToken = Self.cacheSize(model.description, mask, in: source)
+    if !mayBePacked { warnings += Self.unusedTensors(model, source) }
+    if layout == .cache { warnings += Self.idleRows(model.description, mask) }
+    self.warnings = warnings
+  }
+
+  // MARK: - Rows
+
+  /// The rows that go (or become zero), by tensor name.
+  private static func removedRows(
+    _ model: DescribedModel, _ mask: ChannelMask, _ layout: PruningLayout,
+    in source: CheckpointDirectory
+  ) throws(PruningError) -> [String: RangeSet<Int>] {
+    guard layout != .cache else { return [:] }
+    let layers = model.description.layers
+    if let normed = layers.firstIndex(where: { $0.attention.queryKeyNorm != nil }) {
+      throw PruningError(
+        .queryKeyNorm,
+        "layer \(normed) of this \(model.description.modelType) normalises queries and keys over all "
+          + "their channels, so none of their rows can be left out exactly: use --layout cache",
+        in: source.path)
+    }
+    let companions = CompanionTensors(of: source)
+    var removed: [String: RangeSet<Int>] = [:]
+    for (index, layer) in mask.layers.enumerated() {
+      let attention = layers[index].attention
+      let rows = attention.rows(outside: layer.closure, ofQuery: layout == .rows)
+      removed.merge(rows) { first, _ in first }
+      var projections = [attention.key]
+      if layout == .rows { projections.append(attention.query) }
+      for projection in projections {
+        guard let own = rows[projection.weight], !own.isEmpty else { continue }
+        try companions.check(projection, removing: own, layout: layout) { removed[$0] = $1 }
+      }
+    }
+    return removed
+  }
+
+  /// Checks the shapes of the projections that lose rows.
+  private static func checkSliced(
+    _ model: DescribedModel, in source: CheckpointDirectory
+  ) throws(PruningError) {
+    var sliced: Set<String> = []
+    for layer in model.description.layers {
+      for projection in [layer.attention.key, layer.attention.query] {
+        sliced.insert(projection.weight)
+        if let bias = projection.bias { sliced.insert(bias) }
+      }
+    }
+    try liftingCheckpoint(
+      try source.check(model.shapes.filter { sliced.contains($0.key) }))
+  }
+
+  private static func plan(
+    _ shard: CheckpointDirectory.Shard, _ removed: [String: RangeSet<Int>], _ layout: PruningLayout
+  ) -> Shard {
+    let source = shard.file.header
+    let tensors = source.tensors.map { tensor in
+      guard let rows = removed[tensor.name], !rows.isEmpty else {
+        return Tensor(source: tensor, action: .copy, shape: tensor.shape)
+      }
+      guard layout == .rows else {
+        return Tensor(source: tensor, action: .zero(rows), shape: tensor.shape)
+      }
+      let kept = rows.complement(in: tensor.rows)
+      return Tensor(
+        source: tensor, action: .keep(kept), shape: [kept.rowCount] + tensor.shape.dropFirst())
+    }
+    var metadata = source.metadata
+    metadata["format"] = "pt"
+    let header = SafetensorsHeader(
+      layingOut: tensors.map { ($0.source.name, $0.source.scalar, $0.shape) }, metadata: metadata,
+      inPagesLike: source.dataStart)
+    return Shard(
+      name: shard.name, tensors: tensors, header: header, bytesIn: shard.file.file.size,
+      bytesOut: header.dataStart + header.dataLength, sourceDataStart: source.dataStart)
+  }
+
+  // MARK: - Figures
+
+  private static func cacheSize(
+    _ model: ModelDescription, _ mask: ChannelMask, in source: CheckpointDirectory
+  ) -> CacheSize {
+    var dense = 0
+    var pruned = 0
+    var values = 0
+    for (layer, masked) in zip(model.layers, mask.layers) {
+      let attention = layer.attention
+      // A cache holds activations: two bytes an element, unless the weights are wider.
+      let scalar = source.tensor(attention.key.weight)?.info.scalar
+      let width = scalar == .f32 || scalar == .f64 ? 4 : 2
+      dense += attention.kvHeads * attention.headDim * width
+      values += attention.kvHeads * attention.headDim * width
+      pruned += masked.keptCount * width
+    }
+    return CacheSize(keysDense: dense, keysPruned: pruned, values: values)
+  }
+
+  /// Rows of K and Q that a normed family keeps for heads whose keys are never looked at.
+  private static func idleRows(_ model: ModelDescription, _ mask: ChannelMask) -> [String] {
+    var rows = 0
+    var all = 0
+    for (layer, masked) in zip(model.layers, mask.layers) {
+      let attention = layer.attention
+      guard let norm = attention.queryKeyNorm, norm.isPerHead else { return [] }
+      let rowsOfHead = (1 + attention.group) * attention.headDim
+      rows += masked.heads.count(where: \.isEmpty) * rowsOfHead
+      all += attention.kvHeads * rowsOfHead
+    }
+    return rows == 0
+      ? []
+      : [
+        "\(rows) of \(all) rows of K and Q belong to heads that keep nothing; a runtime for static mode "
+          + "could leave them out exactly"
+      ]
+  }
+
+  /// Buffers that old checkpoints carry along; no model computes with them.
+  private static let buffers = [".inv_freq", ".attention.bias", ".masked_bias"]
+
+  private static func unusedTensors(
+    _ model: DescribedModel, _ source: CheckpointDirectory
+  ) -> [String] {
+    let unused = source.tensorNames.filter { name in
+      model.shapes[name] == nil && !buffers.contains(where: name.hasSuffix)
+    }
+    guard let first = unused.min(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) else {
+      return []
+    }
+    return [
+      "\(unused.count) tensors outside the decoder of a \(model.description.modelType) are copied "
+        + "as they are, the first is \(quoted(first))"
+    ]
+  }
+}
