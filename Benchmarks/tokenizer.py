@@ -32,7 +32,7 @@ def large(path):
     tokens = sorted(pre_tokenizers.ByteLevel.alphabet())
     known = set(tokens)
     merges = []
-    letters = "etaoinshrdlu"
+    letters = "etao\u00c3\u00e5\u00e9\u013c\u0142\u0143\u00b1\u00bf"
     while len(tokens) < 262144:
         whole = "".join(rng.choice(letters) for _ in range(rng.randint(2, 7)))
         whole = "\u0120" + whole if rng.random() < .5 else whole

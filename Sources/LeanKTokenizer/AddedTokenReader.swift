@@ -49,7 +49,11 @@ enum AddedTokenReader {
     for token in tokens {
       var text = Array(token.content.utf8)
       if token.isNormalized {
-        text = try Normalizer.apply(normalizers, to: text, &workspace)
+        do throws(TokenizerError) {
+          text = try Normalizer.apply(normalizers, to: text, &workspace)
+        } catch {
+          throw root.error(error.code, error.detail, at: "added_tokens")
+        }
       }
       guard !text.isEmpty else {
         throw root.error(

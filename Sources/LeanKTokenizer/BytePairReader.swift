@@ -59,6 +59,7 @@ struct BytePairReader {
     }
     var vocabulary = Vocabulary(capacity: count)
     for value in member.values {
+      guard value.keyBytes <= Vocabulary.writtenLimit else { throw tooLong("vocab") }
       text.removeAll(keepingCapacity: true)
       value.appendKey(to: &text)
       guard let id = value.integer, id >= 0 else {
@@ -82,6 +83,10 @@ struct BytePairReader {
   /// The text at hand, for an error.
   private var shown: String { quoted(String(decoding: text.prefix(256), as: UTF8.self)) }
 
+  private func tooLong(_ key: String) -> TokenizerError {
+    part.error(.tooLarge, "a token of more than \(Vocabulary.writtenLimit) bytes", at: key)
+  }
+
   private mutating func readMerges(_ vocabulary: Vocabulary) throws(TokenizerError) -> MergeTable {
     let member = try part.required("merges")
     guard member.kind == .array else {
@@ -96,6 +101,7 @@ struct BytePairReader {
     var merges = MergeTable(capacity: count)
     let kind = member.values.first { _ in true }?.kind
     for (index, value) in member.values.enumerated() {
+      guard value.byteRange.count <= 2 * Vocabulary.writtenLimit else { throw tooLong("merges") }
       guard value.kind == kind else {
         throw part.error(.wrongType, "both pairs and texts", at: "merges")
       }

@@ -8,6 +8,8 @@ struct Vocabulary: Sendable {
   static let countLimit = 1 << 20
   static let byteLimit = 1 << 24
   static let idLimit = 1 << 21
+  /// Longest token in a file, in bytes as they are written there.
+  static let writtenLimit = 1 << 16
 
   private struct Place: Sendable {
     var start: UInt32 = 0

@@ -163,6 +163,9 @@ public struct JSONValue: Sendable {
     return true
   }
 
+  /// No fewer bytes than the key of this member has in the text.
+  public var keyBytes: Int { node.key > 0 ? Int(node.start - node.key) : 0 }
+
   /// Appends the UTF-8 of the key of this member, escapes resolved; nothing for an element.
   public func appendKey(to text: inout [UInt8]) {
     // no key begins the text

@@ -23,31 +23,43 @@ struct JSONStringScanner {
     in bytes: Span<UInt8>, decodingInto decoded: inout [UInt8]
   ) throws(JSONError) -> Range<Int>? {
     let start = offset
-    let first = start + 1
-    if let end = plainEnd(in: bytes, from: first) {
+    if let (end, isASCII) = unescapedEnd(in: bytes, from: start + 1) {
+      let range = start + 1..<end
       offset = end + 1
-      return first..<end
+      if !isASCII { try check(bytes.extracting(range), from: start) }
+      return range
     }
     decoded.removeAll(keepingCapacity: true)
     try utf8(in: bytes, into: &decoded)
-    guard let text = String(validating: decoded, as: UTF8.self) else {
+    try check(decoded.span, from: start)
+    return nil
+  }
+
+  /// Checks what the string at `start` says. Only a limit on combining characters takes a copy of it.
+  private func check(_ text: Span<UInt8>, from start: Int) throws(JSONError) {
+    do {
+      _ = try UTF8Span(validating: text)
+    } catch {
       throw JSONError(.notUTF8, "string is not UTF-8", at: .byte(start))
     }
-    guard !hasLongCombiningRun(text, limit: combiningLimit) else {
+    guard combiningLimit < .max else { return }
+    let copy = String(decoding: text.copy(0..<text.count), as: UTF8.self)
+    guard !hasLongCombiningRun(copy, limit: combiningLimit) else {
       throw JSONError(
         .combiningRun, "string with more than \(combiningLimit) combining characters in a row",
         at: .byte(start))
     }
-    return nil
   }
 
-  /// The closing quote of a string of nothing but ASCII without escapes, from its first byte on.
-  private func plainEnd(in bytes: Span<UInt8>, from first: Int) -> Int? {
+  /// The closing quote of a string without escapes, from its first byte on, and whether it is ASCII.
+  private func unescapedEnd(in bytes: Span<UInt8>, from first: Int) -> (end: Int, isASCII: Bool)? {
     var end = first
+    var all: UInt8 = 0
     while end < bytes.count {
       let byte = bytes[end]
-      if byte == 0x22 { return end }
-      guard byte >= 0x20, byte < 0x80, byte != 0x5C else { return nil }
+      if byte == 0x22 { return (end, all < 0x80) }
+      guard byte >= 0x20, byte != 0x5C else { return nil }
+      all |= byte
       end += 1
     }
     return nil

@@ -98,6 +98,11 @@ struct ReaderTests {
       (file(model: ["vocab": #"{"a": -1, "b": 0, "ab": 1}"#]), .outOfRange),
       (file(model: ["vocab": #"{"a": 1.5, "b": 0, "ab": 1}"#]), .outOfRange),
       (file(model: ["vocab": #"{"a": 99999999, "b": 0, "ab": 1}"#]), .tooLarge),
+      (file(model: ["vocab": "{\"\(String(repeating: "x", count: 70_000))\": 0}"]), .tooLarge),
+      (
+        file(model: ["merges": "[[\"\(String(repeating: "x", count: 140_000))\", \"a\"]]"]),
+        .tooLarge
+      ),
       (file(model: ["fuse_unk": "1"]), .wrongType), (file(model: ["unk_token": "1"]), .wrongType),
       (file(["added_tokens": "{}"]), .wrongType),
       (file(["added_tokens": added("x", id: 9)]), .inconsistent),

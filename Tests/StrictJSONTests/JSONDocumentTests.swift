@@ -181,6 +181,7 @@ struct JSONDocumentTests {
     #expect(isString == [true, false])
     root.appendKey(to: &text)
     #expect(text.count == 6)
+    #expect(root.values.map(\.keyBytes) == [7, 5] && root.keyBytes == 0)
   }
 
   @Test("a reader may allow more combining characters")

@@ -22,7 +22,7 @@ struct PatternMachine {
   init(budget: Int) { self.budget = budget }
 
   /// Steps for a text: what ordinary patterns take, many times over, and no more than about a second.
-  static func budget(bytes: Int) -> Int { 64 * bytes + 10_000_000 }
+  static func budget(bytes: Int) -> Int { 32 * bytes + 10_000_000 }
 
   /// The end of the match that begins at `start`, nil where none does. `range` is all that the
   /// pattern sees.
