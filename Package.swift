@@ -29,19 +29,21 @@ let package = Package(
   products: [
     // Masks and their file format, for other people's programs.
     .library(name: "LeanK", targets: ["LeanKMask", "LeanKFormat"]),
+    // Text to token ids and back, for other people's programs.
+    .library(name: "LeanKTokenizer", targets: ["LeanKTokenizer"]),
     // Everything that reads files from strangers; the nested Fuzzing package uses it.
     .library(
       name: "LeanKReaders",
       targets: [
         "ByteIO", "Zstd", "StrictJSON", "LeanKMask", "LeanKFormat", "TensorFiles",
-        "LeanKInterchange", "LeanKModel", "LeanKCheckpoint",
+        "LeanKInterchange", "LeanKModel", "LeanKCheckpoint", "LeanKTokenizer",
       ]),
     // Everything behind the command line; the nested Benchmarks package uses it.
     .library(
       name: "LeanKTools",
       targets: [
         "ByteIO", "StrictJSON", "TensorFiles", "LeanKInterchange", "LeanKModel", "LeanKCheckpoint",
-        "LeanKPruning", "LeanKReport", "LeanKDecoder", "LeanKCommands",
+        "LeanKPruning", "LeanKReport", "LeanKDecoder", "LeanKTokenizer", "LeanKCommands",
       ]),
     .executable(name: "leank", targets: ["leank"]),
   ],
@@ -73,6 +75,7 @@ let package = Package(
     library("TensorFiles", ["ByteIO", "StrictJSON", "Zlib"]),
     library("LeanKInterchange", ["LeanKMask", "ByteIO", "StrictJSON", "TensorFiles"]),
     library("LeanKReport", ["LeanKMask", "ByteIO", numerics]),
+    library("LeanKTokenizer", ["ByteIO", "StrictJSON"]),
     library("LeanKModel", ["LeanKMask", "ByteIO", "StrictJSON", numerics]),
     library(
       "LeanKCheckpoint", ["LeanKModel", "ByteIO", "StrictJSON", "TensorFiles", crypto]),
@@ -89,8 +92,8 @@ let package = Package(
       "LeanKCommands",
       [
         "LeanKMask", "LeanKFormat", "LeanKReport", "LeanKInterchange", "LeanKModel",
-        "LeanKCheckpoint", "LeanKPruning", "LeanKDecoder", "TensorFiles", "StrictJSON", "ByteIO",
-        crypto, argumentParser,
+        "LeanKCheckpoint", "LeanKPruning", "LeanKDecoder", "LeanKTokenizer", "TensorFiles",
+        "StrictJSON", "ByteIO", crypto, argumentParser,
       ]),
     .executableTarget(
       name: "leank", dependencies: ["LeanKCommands", argumentParser], swiftSettings: strict),
@@ -110,6 +113,7 @@ let package = Package(
       "LeanKInterchangeTests",
       ["LeanKInterchange", "LeanKMask", "TensorFiles", "ByteIO", "StrictJSON"]),
     tests("LeanKReportTests", ["LeanKReport", "LeanKMask", "LeanKInterchange"]),
+    tests("LeanKTokenizerTests", ["LeanKTokenizer", "ByteIO", "StrictJSON"]),
     tests(
       "LeanKModelTests", ["LeanKModel", "LeanKCheckpoint", "LeanKMask", "ByteIO", "StrictJSON"]),
     tests(
@@ -131,7 +135,8 @@ let package = Package(
       "LeanKCommandsTests",
       [
         "LeanKCommands", "LeanKReport", "LeanKModel", "LeanKCheckpoint", "LeanKPruning",
-        "LeanKFormat", "LeanKInterchange", "LeanKMask", "TensorFiles", "StrictJSON", "ByteIO",
+        "LeanKFormat", "LeanKInterchange", "LeanKTokenizer", "LeanKMask", "TensorFiles",
+        "StrictJSON", "ByteIO",
       ]),
   ]
 )

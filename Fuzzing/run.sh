@@ -21,6 +21,8 @@ case $target in
   leank_*) dictionary=leank ;;
   npy | tsv | pickle) dictionary=$target ;;
   zip_reader) dictionary=zip ;;
+  tokenizer_json) dictionary=tokenizer ;;
+  chat_template) dictionary=chat ;;
   pth_whole) dictionary=pickle ;;
   *) dictionary=json ;;
 esac

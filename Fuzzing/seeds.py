@@ -2,7 +2,7 @@
 """Fills a folder with first inputs for one target: seeds.py TARGET OUTDIR
 
 They come from the repository's fixtures and from the generator of hostile files."""
-import glob, os, shutil, subprocess, sys, tempfile, zipfile
+import glob, json, os, shutil, subprocess, sys, tempfile, zipfile
 
 target, out = sys.argv[1:]
 fixtures = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Fixtures")
@@ -41,5 +41,22 @@ with tempfile.TemporaryDirectory() as hostile:
             f.write('{"format": "leank-mask", "version": 1, "layers": [{"kv_heads": 2, "head_dim": 4, "query_heads": 4, "rotary_width": 4,'
                     ' "pairing": "half"}], "mask": [[[0, 2], [1]]], "scores": {"kind": "leank.alpha", "dtype": "bf16",'
                     ' "values": [[[1, 0.25, 0.5, 0], [0, 1, 0, 0]]]}}')
+    elif target == "tokenizer_json":
+        # whole ones are long: the model is cut down to its first tokens
+        for path in find("Tokenizers/*.json"):
+            with open(path) as f: data = json.load(f)
+            if not isinstance(data, dict) or "model" not in data: continue
+            model = data["model"]
+            model["vocab"] = {t: i for t, i in model["vocab"].items() if i < 80 or len(t) < 3 and i < 300}
+            model["merges"] = [m for m in model["merges"] if {*m, "".join(m)} <= set(model["vocab"])] if isinstance(model["merges"][0], list) else []
+            kept = []
+            for token in data["added_tokens"]:
+                token["id"] = model["vocab"].get(token["content"], len(model["vocab"]) + sum(t["content"] not in model["vocab"] for t in kept))
+                kept.append(token)
+            with open(os.path.join(out, os.path.basename(path)), "w") as f: f.write(json.dumps(data) + "\0a <tool> b")
+    elif target == "chat_template":
+        with open(fixtures + "/Tokenizers/chats.json") as f: chats = json.load(f)
+        for entry in chats["templates"]:
+            with open(os.path.join(out, entry["name"]), "w") as f: f.write(entry["template"])
     else: sys.exit("no such target: " + target)
 take(find("Crashers/" + target + "/*"))

@@ -6,7 +6,7 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 seconds=${1:-30}
 targets="leank_read leank_roundtrip leank_structured safetensors_header index_json json_strict
-  npy zip_reader pickle pth_whole tsv mask_json"
+  npy zip_reader pickle pth_whole tsv mask_json tokenizer_json chat_template"
 [ $# -lt 2 ] || targets=${*:2}
 
 ./run.sh build 0 || exit 1

@@ -43,11 +43,14 @@ public struct JSONDocument: Sendable {
   }
 
   /// Parses all of `bytes` and says of which file in an error. A `valueLimit` takes the place of
-  /// the usual one, for formats that consist of short numbers.
+  /// the usual one, for formats that consist of short values; a `combiningLimit` is for readers that
+  /// neither hash nor compare a `String` of the text.
   public init(
-    _ bytes: [UInt8], path: String? = nil, valueLimit: Int? = nil
+    _ bytes: [UInt8], path: String? = nil, valueLimit: Int? = nil,
+    combiningLimit: Int = combiningRunLimit
   ) throws(JSONError) {
-    var parser = JSONParser(valueLimit: valueLimit ?? Self.valueLimit(bytes: bytes.count))
+    var parser = JSONParser(
+      valueLimit: valueLimit ?? Self.valueLimit(bytes: bytes.count), combiningLimit: combiningLimit)
     do throws(JSONError) {
       try Self.checkLength(bytes.count)
       try parser.parse(bytes.span)
@@ -69,6 +72,12 @@ public struct JSONDocument: Sendable {
   func string(at start: Int) -> String {
     var scanner = JSONStringScanner(offset: start)
     return (try? scanner.string(in: bytes.span)) ?? ""
+  }
+
+  /// Appends what the string says whose opening quote is at `start`. It has been checked.
+  func appendUTF8(at start: Int, to text: inout [UInt8]) {
+    var scanner = JSONStringScanner(offset: start)
+    try? scanner.utf8(in: bytes.span, into: &text)
   }
 
   /// Whether the string at `start` is `text`, byte for byte; plain strings are compared where they
@@ -147,6 +156,22 @@ public struct JSONValue: Sendable {
 
   public var bool: Bool? { kind == .bool ? document.bytes[Int(node.start)] == 0x74 : nil }
 
+  /// Appends the UTF-8 of a string, escapes resolved; false for other kinds.
+  public func appendUTF8(to text: inout [UInt8]) -> Bool {
+    guard kind == .string else { return false }
+    document.appendUTF8(at: Int(node.start), to: &text)
+    return true
+  }
+
+  /// No fewer bytes than the key of this member has in the text.
+  public var keyBytes: Int { node.key > 0 ? Int(node.start - node.key) : 0 }
+
+  /// Appends the UTF-8 of the key of this member, escapes resolved; nothing for an element.
+  public func appendKey(to text: inout [UInt8]) {
+    // no key begins the text
+    if node.key > 0 { document.appendUTF8(at: Int(node.key), to: &text) }
+  }
+
   /// A number written as an integer that fits; nil for `2.0`, `1e3`, `true` and others.
   public var integer: Int? { numberText.flatMap { Int($0) } }
 
@@ -172,6 +197,23 @@ public struct JSONValue: Sendable {
       }
       guard member.next > 0 else { return nil }
       child = Int(member.next)
+    }
+  }
+
+  /// Values of an object's members and elements of an array, in the order of the text, without a
+  /// look at the keys.
+  public var values: Values { Values(document: document, current: firstChild) }
+
+  /// Each child of a container.
+  public struct Values: Sequence, IteratorProtocol, Sendable {
+    let document: JSONDocument
+    var current: Int?
+
+    public mutating func next() -> JSONValue? {
+      guard let index = current else { return nil }
+      let next = document.nodes[index].next
+      current = next > 0 ? Int(next) : nil
+      return JSONValue(document: document, index: index)
     }
   }
 

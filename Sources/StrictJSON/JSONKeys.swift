@@ -15,36 +15,41 @@ struct JSONKeys {
   private var slots: [Slot] = []
   private var count = 0
 
-  /// Notes the key `name`, which stands at `place` in `bytes`; false where an equal one has been noted.
-  mutating func insert(_ name: String, at place: Int, in bytes: Span<UInt8>) -> Bool {
+  /// Notes the key at `place` in `bytes`, which says `name`; false where a key of the same bytes has
+  /// been noted. To `String`, other spellings would be equal as well, such as the Kelvin sign and K.
+  mutating func insert(_ name: Span<UInt8>, at place: Int, in bytes: Span<UInt8>) -> Bool {
     if 4 * (count + 1) > 3 * slots.count { grow() }
-    let new = Slot(key: UInt32(place), hash: UInt32(truncatingIfNeeded: name.hashValue))
-    let index = freeSlot(for: new) { slot in
-      var scanner = JSONStringScanner(offset: Int(slot.key))
-      return (try? scanner.string(in: bytes)) == name
+    var hasher = Hasher()
+    unsafe name.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
+    let new = Slot(key: UInt32(place), hash: UInt32(truncatingIfNeeded: hasher.finalize()))
+    var index = Int(new.hash) & (slots.count - 1)
+    while slots[index].key > 0 {
+      if slots[index].hash == new.hash, isKey(at: Int(slots[index].key), name, in: bytes) {
+        return false
+      }
+      index = (index + 1) & (slots.count - 1)
     }
-    guard let index else { return false }
     slots[index] = new
     count += 1
     return true
+  }
+
+  private func isKey(at place: Int, _ name: Span<UInt8>, in bytes: Span<UInt8>) -> Bool {
+    var scanner = JSONStringScanner(offset: place)
+    var key: [UInt8] = []
+    guard (try? scanner.utf8(in: bytes, into: &key)) != nil, key.count == name.count else {
+      return false
+    }
+    return key.indices.allSatisfy { key[$0] == name[$0] }
   }
 
   private mutating func grow() {
     let old = slots
     slots = [Slot](repeating: Slot(), count: max(8, 2 * old.count))
     for slot in old where slot.key > 0 {
-      if let index = freeSlot(for: slot, unless: { _ in false }) { slots[index] = slot }
+      var index = Int(slot.hash) & (slots.count - 1)
+      while slots[index].key > 0 { index = (index + 1) & (slots.count - 1) }
+      slots[index] = slot
     }
-  }
-
-  /// The first free slot from the one that the hash points at; nil if a slot of the same hash on the
-  /// way holds the same key.
-  private func freeSlot(for new: Slot, unless isSame: (Slot) -> Bool) -> Int? {
-    var index = Int(new.hash) & (slots.count - 1)
-    while slots[index].key > 0 {
-      if slots[index].hash == new.hash, isSame(slots[index]) { return nil }
-      index = (index + 1) & (slots.count - 1)
-    }
-    return index
   }
 }

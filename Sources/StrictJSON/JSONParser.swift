@@ -4,11 +4,18 @@ import ByteIO
 struct JSONParser {
   private(set) var nodes: [JSONDocument.Node] = []
   private let valueLimit: Int
+  private let combiningLimit: Int
   private var offset = 0
   /// Open containers, outermost first.
   private var open: [Container] = []
 
-  init(valueLimit: Int) { self.valueLimit = valueLimit }
+  /// The last string that was not plain, decoded.
+  private var decoded: [UInt8] = []
+
+  init(valueLimit: Int, combiningLimit: Int) {
+    self.valueLimit = valueLimit
+    self.combiningLimit = combiningLimit
+  }
 
   private struct Container {
     var node: Int
@@ -52,9 +59,19 @@ struct JSONParser {
     if isObject {
       key = offset
       guard peek(bytes) == 0x22 else { throw unexpected("a key in double quotes", in: bytes) }
-      let name = try string(in: bytes)
-      guard open[innermost].keys.insert(name, at: key, in: bytes) else {
-        throw JSONError(.duplicateKey, "key \(quoted(name)) appears twice", at: .byte(key))
+      let plain = try string(in: bytes)
+      let isNew: Bool
+      if let plain {
+        isNew = open[innermost].keys.insert(bytes.extracting(plain), at: key, in: bytes)
+      } else {
+        let name = decoded
+        isNew = open[innermost].keys.insert(name.span, at: key, in: bytes)
+      }
+      guard isNew else {
+        let name = plain.map { bytes.copy($0) } ?? decoded
+        throw JSONError(
+          .duplicateKey, "key \(quoted(String(decoding: name, as: UTF8.self))) appears twice",
+          at: .byte(key))
       }
       skipSpace(in: bytes)
       try expect(0x3A, "\":\"", in: bytes)
@@ -179,11 +196,12 @@ struct JSONParser {
       .unexpectedCharacter, "expected \(expected), found \(found)", at: .byte(offset))
   }
 
-  /// Reads a string whose opening quote is at the cursor.
-  private mutating func string(in bytes: Span<UInt8>) throws(JSONError) -> String {
-    var scanner = JSONStringScanner(offset: offset)
-    let text = try scanner.string(in: bytes)
+  /// Reads past a string whose opening quote is at the cursor: where it stands if nothing in it is
+  /// escaped, else it is left in `decoded`.
+  private mutating func string(in bytes: Span<UInt8>) throws(JSONError) -> Range<Int>? {
+    var scanner = JSONStringScanner(offset: offset, combiningLimit: combiningLimit)
+    let plain = try scanner.skip(in: bytes, decodingInto: &decoded)
     offset = scanner.offset
-    return text
+    return plain
   }
 }

@@ -3,12 +3,74 @@ import ByteIO
 /// Decodes JSON strings: resolves escapes and checks that what comes out is UTF-8.
 struct JSONStringScanner {
   var offset: Int
+  /// Most combining characters in a row.
+  var combiningLimit = Int.max
 
   /// Reads a string whose opening quote is at the cursor.
   mutating func string(in bytes: Span<UInt8>) throws(JSONError) -> String {
     let start = offset
-    offset += 1
     var decoded: [UInt8] = []
+    try utf8(in: bytes, into: &decoded)
+    guard let text = String(validating: decoded, as: UTF8.self) else {
+      throw JSONError(.notUTF8, "string is not UTF-8", at: .byte(start))
+    }
+    return text
+  }
+
+  /// Reads past a string whose opening quote is at the cursor and checks all of it; where it stands
+  /// between its quotes if nothing in it is escaped.
+  mutating func skip(
+    in bytes: Span<UInt8>, decodingInto decoded: inout [UInt8]
+  ) throws(JSONError) -> Range<Int>? {
+    let start = offset
+    if let (end, isASCII) = unescapedEnd(in: bytes, from: start + 1) {
+      let range = start + 1..<end
+      offset = end + 1
+      if !isASCII { try check(bytes.extracting(range), from: start) }
+      return range
+    }
+    decoded.removeAll(keepingCapacity: true)
+    try utf8(in: bytes, into: &decoded)
+    try check(decoded.span, from: start)
+    return nil
+  }
+
+  /// Checks what the string at `start` says. Only a limit on combining characters takes a copy of it.
+  private func check(_ text: Span<UInt8>, from start: Int) throws(JSONError) {
+    do {
+      _ = try UTF8Span(validating: text)
+    } catch {
+      throw JSONError(.notUTF8, "string is not UTF-8", at: .byte(start))
+    }
+    guard combiningLimit < .max else { return }
+    let copy = String(decoding: text.copy(0..<text.count), as: UTF8.self)
+    guard !hasLongCombiningRun(copy, limit: combiningLimit) else {
+      throw JSONError(
+        .combiningRun, "string with more than \(combiningLimit) combining characters in a row",
+        at: .byte(start))
+    }
+  }
+
+  /// The closing quote of a string without escapes, from its first byte on, and whether it is ASCII.
+  private func unescapedEnd(in bytes: Span<UInt8>, from first: Int) -> (end: Int, isASCII: Bool)? {
+    var end = first
+    var all: UInt8 = 0
+    while end < bytes.count {
+      let byte = bytes[end]
+      if byte == 0x22 { return (end, all < 0x80) }
+      guard byte >= 0x20, byte != 0x5C else { return nil }
+      all |= byte
+      end += 1
+    }
+    return nil
+  }
+
+  /// Appends what the string says whose opening quote is at the cursor, whether UTF-8 or not.
+  mutating func utf8(
+    in bytes: Span<UInt8>, into decoded: inout [UInt8]
+  ) throws(JSONError) {
+    let start = offset
+    offset += 1
     while true {
       guard let byte = peek(bytes) else {
         throw JSONError(.unexpectedEnd, "JSON ends inside a string", at: .byte(start))
@@ -16,16 +78,7 @@ struct JSONStringScanner {
       switch byte {
       case 0x22:
         offset += 1
-        guard let text = String(validating: decoded, as: UTF8.self) else {
-          throw JSONError(.notUTF8, "string is not UTF-8", at: .byte(start))
-        }
-        guard !hasLongCombiningRun(text) else {
-          throw JSONError(
-            .combiningRun,
-            "string with more than \(combiningRunLimit) combining characters in a row",
-            at: .byte(start))
-        }
-        return text
+        return
       case 0x5C:
         try escape(into: &decoded, in: bytes)
       case 0..<0x20:

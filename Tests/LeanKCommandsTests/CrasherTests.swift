@@ -3,6 +3,7 @@ import Foundation
 import LeanKCheckpoint
 import LeanKFormat
 import LeanKInterchange
+import LeanKTokenizer
 import StrictJSON
 import TensorFiles
 import TestSupport
@@ -24,6 +25,10 @@ struct CrasherTests {
     "zip_reader": { _ = try NpzReader.read($0.span) },
     "pth_whole": { _ = try MaskImporter.read($0.span, as: .pth) },
     "tsv": { _ = try TsvReader.read($0.span) },
+    "tokenizer_json": { bytes in
+      _ = try Tokenizer(Array(bytes.prefix { $0 != 0 }))
+    },
+    "chat_template": { _ = try ChatTemplate(String(decoding: $0, as: UTF8.self)) },
     "mask_json": { _ = try MaskImporter.read($0.span, as: .json) },
   ]
 

@@ -1,4 +1,6 @@
+import ByteIO
 import Foundation
+import LeanKTokenizer
 import TestSupport
 import Testing
 
@@ -120,6 +122,13 @@ struct GuideTests {
     #expect(after.count == 5)
     #expect(after[0].hasSuffix(" 2"))
     #expect(after[3] == "2 [0, 0] [0, 0]")
+
+    let model = Fixtures.path("Models/leank-tiny")
+    let tokenizer = try Tokenizer(directory: try DirectoryHandle(path: model))
+    var script = try tokenizer.encode(" The key of amber-bridge is 4821.") + [0, 1, 2]
+    let answer = try continuation(of: "Question:", in: model) { _ in script.removeFirst() }
+    #expect(answer == " The key of amber-bridge is 4821.")
+    #expect(script == [1, 2])
   }
 
   @Test("the landing page links every guide")

@@ -157,6 +157,41 @@ struct JSONDocumentTests {
     #expect(root.children.map(\.key) == ["a", "a\\b", "ab", "", "ab\""])
   }
 
+  @Test("keys are the same where their bytes are, whatever Unicode holds for equivalent")
+  func equivalentKeys() throws {
+    // Kelvin sign, Angstrom sign, e and an accent: each is another key to JSON, and to vocabularies
+    let root = try parse(#"{"K": 1, "\u212a": 2, "å": 3, "\u212b": 4, "\u00e9": 5, "e\u0301": 6}"#)
+    #expect(root.values.map(\.integer) == [1, 2, 3, 4, 5, 6])
+    #expect(root["\u{212A}"]?.integer == 2)
+    #expect(root["e\u{301}"]?.integer == 6)
+    #expect(error(Array(#"{"\u212a": 1, "K": 2}"#.utf8))?.code == .duplicateKey)
+    #expect(error(Array(#"{"e\u0301": 1, "é": 2}"#.utf8))?.code == .duplicateKey)
+  }
+
+  @Test("members are read as bytes too")
+  func memberBytes() throws {
+    let root = try parse(#"{"a\n": "x\u00e9", "b": 1}"#)
+    var text: [UInt8] = []
+    var isString: [Bool] = []
+    for value in root.values {
+      value.appendKey(to: &text)
+      isString.append(value.appendUTF8(to: &text))
+    }
+    #expect(text == Array("a\nxéb".utf8))
+    #expect(isString == [true, false])
+    root.appendKey(to: &text)
+    #expect(text.count == 6)
+    #expect(root.values.map(\.keyBytes) == [7, 5] && root.keyBytes == 0)
+  }
+
+  @Test("a reader may allow more combining characters")
+  func combiningLimit() throws {
+    let run = String(repeating: "\u{301}\u{316}", count: 20)
+    let text = Array("[\"\(run)\"]".utf8)
+    #expect(try JSONDocument(text, combiningLimit: 40).root.values.map(\.string) == [run])
+    #expect(throws: JSONError(.combiningRun, "")) { try JSONDocument(text, combiningLimit: 39) }
+  }
+
   @Test("64 levels are read")
   func deepest() throws {
     var value = try parse(String(repeating: "[", count: 64) + String(repeating: "]", count: 64))

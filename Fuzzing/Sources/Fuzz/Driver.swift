@@ -6,7 +6,7 @@ private let targets: [String: @Sendable ([UInt8]) -> Void] = [
   "leank_read": leankRead, "leank_roundtrip": leankRoundtrip, "leank_structured": leankStructured,
   "safetensors_header": safetensorsHeader, "index_json": indexJson, "json_strict": jsonStrict,
   "npy": npy, "zip_reader": zipReader, "pickle": pickle, "pth_whole": pthWhole, "tsv": tsv,
-  "mask_json": maskJson,
+  "mask_json": maskJson, "tokenizer_json": tokenizerJson, "chat_template": chatTemplate,
 ]
 
 /// The target that the environment names; arguments are libFuzzer's, which starts itself again with
