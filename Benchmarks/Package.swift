@@ -8,10 +8,12 @@ let package = Package(
   dependencies: [
     .package(name: "leank", path: "..")
   ],
-  targets: [
+  targets: ["decode-speed", "verify-sensitivity"].map {
     .executableTarget(
-      name: "decode-speed",
-      dependencies: [.product(name: "LeanKTools", package: "leank")],
+      name: $0,
+      dependencies: [
+        .product(name: "LeanK", package: "leank"), .product(name: "LeanKTools", package: "leank"),
+      ],
       swiftSettings: [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)])
-  ]
+  }
 )

@@ -17,18 +17,25 @@ else {
 
 let directory = try CheckpointDirectory(path: arguments[1])
 let description = try directory.describe().description
-let model = DecoderModel(description, weights: CheckpointWeights(directory))
+let store = WeightStore(
+  DecoderModel(description, weights: CheckpointWeights(directory)), residentLimit: .max)
+let compute = ComputeContext(threads: threads)
+var session = try DecodingSession(store, .cached(nil), length: prompt + 1 + count)
 // A token of its own goes first and brings the weights into memory.
-let decoder = try Decoder(
-  [.dense(model)], promptLength: prompt + 1, length: prompt + 1 + count,
-  options: DecodeOptions(threads: threads, residentWeights: .max))
-_ = try decoder.decode([1])
+_ = try session.logits(try session.prefill([1], compute), compute)
 
 let clock = ContinuousClock()
 let tokens = (0..<prompt).map { Int32(($0 * 7919 + 13) % description.vocabularySize) }
-let promptTime = try clock.measure { _ = try decoder.decode(tokens) }
-// The first token of `greedy` is chosen already; each one after it takes a pass.
-let decodeTime = try clock.measure { _ = try decoder.greedy(count: count + 1) }
+var next: Int32 = 0
+let promptTime = try clock.measure {
+  let hidden = try session.forward(tokens, prompt: tokens.count, compute)
+  next = Int32(try session.logits(hidden.lastRow, compute).argmax(row: 0))
+}
+let decodeTime = try clock.measure {
+  for _ in 0..<count {
+    next = Int32(try session.logits(try session.step(next, compute), compute).argmax(row: 0))
+  }
+}
 print(
   #"{"prompt_seconds": \#(promptTime / .seconds(1)), "decode_seconds": \#(decodeTime / .seconds(1))}"#
 )
