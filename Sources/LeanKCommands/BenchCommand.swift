@@ -1,10 +1,8 @@
-public import ArgumentParser
+import ArgumentParser
 import ByteIO
-public import LeanKDecoder
+import LeanKDecoder
 import LeanKMask
 import LeanKReport
-
-extension ElementType: ExpressibleByArgument {}
 
 /// `leank bench`
 struct BenchCommand: Subcommand {

@@ -49,8 +49,11 @@ public final class Console: Sendable {
   }
 
   /// Writes `text` and a line end as a result. Fails when the stream takes no more.
-  func print(_ text: String = "") throws(FileError) {
-    let bytes = Array((text + "\n").utf8)
+  func print(_ text: String = "") throws(FileError) { try write(text + "\n") }
+
+  /// Writes `text` as part of a result, without a line end.
+  func write(_ text: String) throws(FileError) {
+    let bytes = Array(text.utf8)
     switch output {
     case .memory: captured.withLock { $0.output += bytes }
     case .descriptor(let descriptor, let name):

@@ -26,7 +26,7 @@ struct LeankCommand: ParsableCommand {
     subcommands: [
       ConvertCommand.self, VerifyCommand.self, InspectCommand.self, DiffCommand.self,
       ImportCommand.self, ExportCommand.self, MaskCommand.self, BenchCommand.self,
-      TokenizeCommand.self, CleanCommand.self,
+      TokenizeCommand.self, GenerateCommand.self, CleanCommand.self,
     ]
   )
 }

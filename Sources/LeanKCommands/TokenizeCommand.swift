@@ -111,15 +111,7 @@ struct TokenizeCommand: Subcommand {
     }
   }
 
-  private func singleText() throws -> String {
-    if let text { return text }
-    let path = file ?? "-"
-    let bytes = try readFile(path, limit: Tokenizer.textLimit)
-    guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw Self.malformed(path, "the text is not UTF-8")
-    }
-    return text
-  }
+  private func singleText() throws -> String { try text ?? TextInput.read(file ?? "-") }
 
   private func singleIDs() throws -> [Int] {
     guard let text else { return try TokenInput.read(file ?? "-") }

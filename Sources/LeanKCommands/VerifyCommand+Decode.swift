@@ -4,6 +4,7 @@ import LeanKDecoder
 import LeanKMask
 import LeanKModel
 import LeanKReport
+import LeanKTokenizer
 
 /// The decoding half of `verify`.
 extension VerifyCommand {
@@ -18,7 +19,7 @@ extension VerifyCommand {
     let model = try source.describe().description
     let dense = DecoderModel(model, weights: CheckpointWeights(source))
     let policy = AttentionPolicy(mode)
-    let run = try tokenRun(for: model, policy: policy)
+    let run = try tokenRun(for: model, policy: policy, in: source.directory)
     let (pruned, form) = try subject.prunedSide(of: model)
     var request = Verification.Request(
       dense: dense, pruned: pruned, prunedForm: form,
@@ -54,19 +55,19 @@ extension VerifyCommand {
 
   /// The tokens of the run and the length of its prompt.
   private func tokenRun(
-    for model: ModelDescription, policy: AttentionPolicy
+    for model: ModelDescription, policy: AttentionPolicy, in directory: DirectoryHandle
   ) throws -> (tokens: [Int32], promptLength: Int) {
     let prompt: Int
     var ids: [Int]
-    if let tokens {
-      ids = try TokenInput.read(tokens)
-      guard !ids.isEmpty else { throw UsageError("--tokens \(escaped(tokens)): no tokens") }
+    if let given = try givenTokens(in: directory) {
+      ids = given.ids
+      guard !ids.isEmpty else { throw UsageError("\(given.name): no tokens") }
       prompt = promptLength ?? max(1, ids.count - 32)
       let length = try tokenCount(prompt, decode ?? ids.count - min(prompt, ids.count), model)
       guard length <= ids.count else {
         throw UsageError(
           "--prompt-length \(prompt) and --decode \(decode ?? 0) take more tokens than the "
-            + "\(ids.count) of \(escaped(tokens))")
+            + "\(ids.count) of \(given.name)")
       }
       ids = Array(ids.prefix(length))
     } else {
@@ -81,6 +82,16 @@ extension VerifyCommand {
         .malformed, "token \(outside) is outside the model's vocabulary of \(model.vocabularySize)")
     }
     return (ids.map { Int32($0) }, prompt)
+  }
+
+  /// Token ids of --tokens, --prompt or --text and where they are from; nil where none is given.
+  private func givenTokens(
+    in directory: DirectoryHandle
+  ) throws -> (ids: [Int], name: String)? {
+    if let tokens { return (try TokenInput.read(tokens), "--tokens \(escaped(tokens))") }
+    guard let words = try prompt ?? text.map(TextInput.read) else { return nil }
+    let ids = try Tokenizer(directory: directory).encode(words)
+    return (ids, prompt == nil ? "--text \(escaped(text ?? ""))" : "--prompt")
   }
 
   /// Tokens of a prompt and of what is decoded after it. Refuses more than a run may have, and more

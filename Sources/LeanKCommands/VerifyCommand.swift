@@ -41,6 +41,12 @@ struct VerifyCommand: Subcommand {
       "Tokens to decode: a JSON list, .npy, or .safetensors with input_ids (default: random ones).")
   var tokens: String?
 
+  @Option(help: "Decode this text, by the dense model's tokenizer.")
+  var prompt: String?
+
+  @Option(help: "Decode the text of this file, - for standard input.")
+  var text: String?
+
   @Option(
     help:
       "Tokens that go through in one pass (default: all given but the last 32; of random ones 32, or in windowed mode sink + recent + accumulate + 32)."
@@ -93,8 +99,11 @@ struct VerifyCommand: Subcommand {
     guard (1...1024).contains(threads ?? 1) else {
       throw ValidationError("--threads is a number from 1 to 1024")
     }
-    guard seed == nil || tokens == nil else {
-      throw ValidationError("--seed makes random tokens, --tokens gives others")
+    guard [tokens, prompt, text].compactMap({ $0 }).count <= 1 else {
+      throw ValidationError("give one of --tokens, --prompt and --text")
+    }
+    guard seed == nil || (tokens ?? prompt ?? text) == nil else {
+      throw ValidationError("--seed makes random tokens, --tokens, --prompt and --text give others")
     }
     guard tolerance.map({ $0 >= 0 && $0.isFinite }) ?? true else {
       throw ValidationError("--tolerance is a number of at least 0")
@@ -116,7 +125,8 @@ struct VerifyCommand: Subcommand {
   /// Options of the decode, and whether the command line has them.
   private var decodeOptions: [(name: String, isGiven: Bool)] {
     [
-      ("--tokens", tokens != nil), ("--prompt-length", promptLength != nil),
+      ("--tokens", tokens != nil), ("--prompt", prompt != nil), ("--text", text != nil),
+      ("--prompt-length", promptLength != nil),
       ("--decode", decode != nil), ("--greedy", greedy != nil), ("--seed", seed != nil),
       ("--threads", threads != nil),
       (
@@ -127,7 +137,7 @@ struct VerifyCommand: Subcommand {
     ]
   }
 
-  var inputs: [String] { [dense] + [pruned, mask, tokens].compactMap(\.self) }
+  var inputs: [String] { [dense] + [pruned, mask, tokens, text].compactMap(\.self) }
 
   func run(on console: Console) throws -> CInt {
     let clock = ContinuousClock()

@@ -22,6 +22,8 @@ extension DecoderCode {
   /// Too few tokens, or a prompt outside them.
   public static var promptLength: Self { Self("prompt_length", .usage) }
 
+  /// A logit is infinite or not a number.
+  public static var notFinite: Self { Self("not_finite", .malformed) }
   /// The run was asked to stop.
   public static var interrupted: Self { Self("interrupted", .inputOutput) }
 

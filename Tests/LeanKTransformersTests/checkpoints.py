@@ -118,7 +118,7 @@ def loader() -> str:
 def binary() -> Path | None:
     """leank's binary: that of LEANK_BINARY, or the newest that was built here."""
     if "LEANK_BINARY" in os.environ:
-        return Path(os.environ["LEANK_BINARY"])
+        return Path(os.environ["LEANK_BINARY"]).resolve()
     found = [path for path in (ROOT / ".build").glob("*/leank") if path.is_file() and os.access(path, os.X_OK)]
     return max(found, key=lambda path: path.stat().st_mtime, default=None)
 

@@ -1,4 +1,4 @@
-import ByteIO
+public import ByteIO
 import LeanKModel
 
 /// Reads a model's weights and lends them layer by layer: what has room stays in memory, the rest is
@@ -41,6 +41,19 @@ public final class WeightStore {
       current = (index, weights)
     }
     return weights
+  }
+
+  /// Reads what may stay in memory ahead of its first use, layer by layer and then the output
+  /// projection, as far as there is room.
+  public func readAhead() throws(DecoderError) {
+    for index in model.description.layers.indices {
+      _ = try layer(index)
+      guard resident[index] != nil else { break }
+    }
+    endPass()
+    if resident.count == model.description.layers.count {
+      _ = try head(0..<min(1, model.description.vocabularySize))
+    }
   }
 
   /// Gives back what has no room to stay.
