@@ -34,11 +34,11 @@ import Testing
       var sampler = try #require(Sampler(temperature: 1, topP: topP, seed: 3))
       return Set((0..<4000).map { _ in sampler.choose(Self.logits) })
     }
-    // Tokens 1 and 3 have 0.43 each, 0 has 0.06, 4 has 0.04.
+    // Tokens 1 and 3 have 0.450 each, 0 has 0.061, 4 has 0.037.
     #expect(try drawn(0.001) == [1])
     #expect(try drawn(0.5) == [1, 3])
     #expect(try drawn(0.9) == [0, 1, 3])
-    #expect(try drawn(0.95) == [0, 1, 3, 4])
+    #expect(try drawn(0.97) == [0, 1, 3, 4])
   }
 
   @Test func aSeedGivesTheSameTokens() throws {
