@@ -60,6 +60,11 @@ public final class Decoder {
         .promptLength, "a prompt of \(promptLength) tokens in a run of \(length)")
     }
     let layers = sides.map(\.model.description.layers.count)
+    if let name = sides.lazy.compactMap(\.model.description.unknownActivation).first {
+      throw DecoderError(
+        .activation,
+        "activation \(quoted(name)) is not computed; the weights convert all the same")
+    }
     guard let layerCount = layers.first, layers.allSatisfy({ $0 == layerCount }) else {
       throw DecoderError(.geometry, "the sides of a run differ in their number of layers")
     }
