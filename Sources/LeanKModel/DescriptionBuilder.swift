@@ -178,6 +178,11 @@ struct DescriptionBuilder {
     return (count, try root.integer("num_experts_per_tok", in: 1...count, default: fallback))
   }
 
+  /// The window in a family that has one, whether or not a layer slides.
+  func givenWindow(default fallback: Int) throws(ModelError) -> Int {
+    try root.integer("sliding_window", in: 1...ModelConfiguration.sizeLimit, default: fallback)
+  }
+
   func window(default fallback: Int? = nil) throws(ModelError) -> Int? {
     try root.optionalInteger(
       "sliding_window", in: 1...ModelConfiguration.sizeLimit, default: fallback)
@@ -187,7 +192,7 @@ struct DescriptionBuilder {
   func activation(
     _ key: String, default fallback: Activation = .silu
   ) throws(ModelError) -> Activation {
-    guard root.contains(key) else { return fallback }
+    guard root.mentions(key) else { return fallback }
     let name = try root.string(key)
     switch name {
     case "silu", "swish": return .silu
@@ -204,18 +209,21 @@ struct DescriptionBuilder {
   func slidingWindows(
     _ layers: Int, _ window: Int?, else pattern: (Int) -> Bool
   ) throws(ModelError) -> [Int?] {
+    func sliding() throws(ModelError) -> Int? {
+      guard let window else {
+        throw root.error(
+          .unsupportedModel, "layers slide, and there is no window in use", "sliding_window")
+      }
+      return window
+    }
     guard let types = try root.optionalStrings("layer_types") else {
-      return (0..<layers).map { pattern($0) ? window : nil }
+      return try (0..<layers).map { layer throws(ModelError) in
+        pattern(layer) ? try sliding() : nil
+      }
     }
     return try types.map { type throws(ModelError) in
       switch type {
-      case "sliding_attention":
-        guard let window else {
-          throw root.error(
-            .unsupportedModel,
-            "a layer of type \(quoted(type)), and no sliding_window is in use", "layer_types")
-        }
-        return window
+      case "sliding_attention": return try sliding()
       // The first is what version 5 calls the second.
       case "full_attention", "attention": return nil
       default:

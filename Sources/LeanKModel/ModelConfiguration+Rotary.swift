@@ -107,7 +107,8 @@ extension ModelConfiguration {
     for (object, key) in [
       (parameters["partial_rotary_factor"], "partial_rotary_factor"), (root, defaults.partialKey),
     ] {
-      guard let object, object.contains(key) else { continue }
+      guard let object, object.contains(key) || defaults.partial != nil && object.mentions(key)
+      else { continue }
       given = (try object.number(key), object, key)
       break
     }

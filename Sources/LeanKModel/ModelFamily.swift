@@ -73,7 +73,12 @@ public struct ModelFamily: Sendable {
           && candidate.name.utf8.prefix { (0x61...0x7A).contains($0) }
             .elementsEqual(stem)
     }
-    return near.min { ($0.distance, $0.name) < ($1.distance, $1.name) }?.name
+    // A name that continues a known one is likelier of its kin than one of like length.
+    return near.min { left, right in
+      let isRoot = [left, right].map { name.starts(with: $0.name.utf8) }
+      return isRoot[0] == isRoot[1]
+        ? (left.distance, left.name) < (right.distance, right.name) : isRoot[0]
+    }?.name
   }
 
   /// Letters to change, put in or leave out to make one of the other.
@@ -106,7 +111,7 @@ public struct DescribedModel: Sendable, Hashable {
     configuration: ModelConfiguration, tensorNames: Set<String>
   ) throws(ModelError) {
     try configuration.root.checkUniform()
-    try configuration.root.object("text_config")?.checkUniform()
+    if let text = try? configuration.root.object("text_config") { try text.checkUniform() }
     var builder = DescriptionBuilder(configuration: configuration, tensorNames: tensorNames)
     description = try ModelFamily.of(configuration).describe(&builder)
     shapes = builder.shapes

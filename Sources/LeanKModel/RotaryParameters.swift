@@ -91,6 +91,9 @@ struct RotaryScalingReader {
 
   private func yarn() throws(ModelError) -> RotaryScaling {
     let original = try originalPositions()
+    guard parameters["factor"] != nil else {
+      throw object("factor").error(.missingKey, "the key is missing", "factor")
+    }
     let factor = try self.factor(original)
     let fast = try optionalNumber("beta_fast") ?? 32
     let slow = try optionalNumber("beta_slow") ?? 1

@@ -17,7 +17,7 @@ extension ModelFamily {
       : root.integer(
         "sliding_window_pattern", in: 1...ModelConfiguration.sizeLimit, default: 4)
     let windows = try builder.slidingWindows(
-      shape.layers, try builder.window(default: 4096)
+      shape.layers, try builder.givenWindow(default: 4096)
     ) { !($0 + 1).isMultiple(of: pattern) }
     let epsilon = try builder.epsilon("layer_norm_eps", default: 1e-5)
     return try builder.cohereDecoder(shape, epsilon: epsilon) { builder, layer, prefix in

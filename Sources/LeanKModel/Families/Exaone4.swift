@@ -7,9 +7,13 @@ extension ModelFamily {
     let window = try builder.window(default: 4096)
     // The pattern is a word in some files, so it is read only where `layer_types` is absent.
     let hasTypes = builder.root.contains("layer_types")
+    guard hasTypes || window != nil else {
+      throw builder.root.error(
+        .unsupportedModel, "without a window the layers need layer_types, which are missing",
+        "sliding_window")
+    }
     let pattern =
-      hasTypes || window == nil
-      ? 0 : try builder.root.integer("sliding_window_pattern", in: 1...4096, default: 4)
+      hasTypes ? 0 : try builder.root.integer("sliding_window_pattern", in: 1...4096, default: 4)
     let windows = try builder.slidingWindows(shape.layers, window) {
       pattern > 0 && !($0 + 1).isMultiple(of: pattern)
     }

@@ -82,7 +82,7 @@ private struct FalconBlocks {
     }
     let norms =
       try root.optionalInteger("num_ln_in_parallel_attn", in: 1...2) ?? (isNew ? 2 : 1)
-    guard isNew || norms == 1 else {
+    guard isNew || !parallelAttention || norms == 1 else {
       throw root.error(
         .unsupportedModel, "two norms without new_decoder_architecture are not supported",
         "num_ln_in_parallel_attn")

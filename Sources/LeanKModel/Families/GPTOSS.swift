@@ -17,7 +17,7 @@ extension ModelFamily {
           attentionFactor: 0.1 * Double.log(32) + 1)))
     let bias = try root.bool("attention_bias", default: true)
     let windows = try builder.slidingWindows(
-      shape.layers, try builder.window(default: 128)
+      shape.layers, try builder.givenWindow(default: 128)
     ) { $0.isMultiple(of: 2) }
     let size = try builder.intermediateSize()
     let (experts, perToken) = try builder.experts(

@@ -6,7 +6,7 @@ extension ModelFamily {
       builder.root, .init(kvHeads: 4, headDim: 256, vocabularySize: 256_000))
     let rotary = try builder.configuration.rotary(headDim: shape.headDim)
     let windows = try builder.slidingWindows(
-      shape.layers, try builder.window(default: 4096)
+      shape.layers, try builder.givenWindow(default: 4096)
     ) { $0.isMultiple(of: 2) }
     let softcap = try builder.softcap("attn_logit_softcapping", default: 50)
     let bias = try builder.root.bool("attention_bias", default: false)

@@ -13,8 +13,12 @@ extension ModelFamily {
       ? 1
       : root.integer(
         "sliding_window_pattern", in: 1...ModelConfiguration.sizeLimit, default: 6)
+    // Within a wrapper a mask that slides is made for layers that do alone.
+    let window =
+      root.isNested
+      ? try builder.window(default: 4096) : try builder.givenWindow(default: 4096)
     let windows = try builder.slidingWindows(
-      shape.layers, try builder.window(default: 4096)
+      shape.layers, window
     ) { !($0 + 1).isMultiple(of: pattern) }
     let wide = try builder.configuration.rotary(
       headDim: shape.headDim, layerType: "full_attention", takesScaling: true,

@@ -32,7 +32,6 @@ extension DescriptionBuilder {
   ) throws(ModelError) -> ModelDescription {
     let hidden = shape.hiddenSize
     let epsilon = try epsilon("rms_norm_eps", default: defaultEpsilon)
-    let activation = try activation("hidden_act")
     var layers: [LayerDescription] = []
     for index in 0..<shape.layers {
       let prefix = "model.layers.\(index)."
@@ -44,7 +43,7 @@ extension DescriptionBuilder {
           prefix + "mlp.", hidden: hidden,
           intermediate: try intermediateSize(default: defaultSize, nested: nestedSize),
           bias: feedForwardBias,
-          activation: activation)
+          activation: try activation("hidden_act"))
       }
       layers.append(
         LayerDescription(

@@ -20,11 +20,10 @@ extension DescriptionBuilder {
   ) throws(ModelError) -> ModelDescription {
     let shape = try ModelShape(root, .init(kvHeads: 8))
     let rotary = try configuration.rotary(headDim: shape.headDim)
-    let window = try window(default: 4096)
     let windows =
       followingTypes
-      ? try slidingWindows(shape.layers, window) { _ in true }
-      : [Int?](repeating: window, count: shape.layers)
+      ? try slidingWindows(shape.layers, try givenWindow(default: 4096)) { _ in true }
+      : [Int?](repeating: try window(default: 4096), count: shape.layers)
     return try preNormDecoder(
       shape, epsilon: 1e-6, nestedIntermediateSize: 14_336
     ) { builder, layer, prefix throws(ModelError) in

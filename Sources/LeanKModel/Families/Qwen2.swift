@@ -23,6 +23,6 @@ extension DescriptionBuilder {
     let window = isUsed ? try window(default: 4096) : nil
     let first = try root.integer(
       "max_window_layers", in: 0...ModelConfiguration.sizeLimit, default: 28)
-    return try slidingWindows(shape.layers, window) { $0 >= first }
+    return try slidingWindows(shape.layers, window) { window != nil && $0 >= first }
   }
 }

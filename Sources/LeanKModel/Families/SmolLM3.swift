@@ -19,7 +19,9 @@ extension ModelFamily {
     let bias = try root.bool("attention_bias", default: false)
     let isSliding = try root.bool("use_sliding_window", default: false)
     let window = try builder.window()
-    let windows = try builder.slidingWindows(shape.layers, window) { isSliding && rotates[$0] == 0 }
+    let windows = try builder.slidingWindows(shape.layers, window) {
+      isSliding && window != nil && rotates[$0] == 0
+    }
     return try builder.preNormDecoder(
       shape, epsilon: 1e-6, feedForwardBias: try root.bool("mlp_bias", default: false),
       ties: true
