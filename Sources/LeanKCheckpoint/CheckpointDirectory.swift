@@ -117,6 +117,29 @@ public final class CheckpointDirectory: Sendable {
 
   // MARK: - Tensors
 
+  /// Whether the weights are stored in a quantised form: config.json says so, and a tensor bears it
+  /// out. Files that were turned back into plain weights often keep the key.
+  public var isQuantised: Bool {
+    configuration.isQuantised
+      && shards.contains { $0.file.header.tensors.contains(where: Self.isPacked) }
+  }
+
+  /// How the weights are quantised, such as `fp8`; nil where they are not.
+  public var quantizationMethod: String? { isQuantised ? configuration.quantizationMethod : nil }
+
+  /// Whether a tensor holds something other than plain numbers, or goes by the name of one that does.
+  /// Masks and positions that old files keep beside the weights are no weights.
+  private static func isPacked(_ tensor: TensorInfo) -> Bool {
+    switch tensor.scalar {
+    case .f64, .f32, .f16, .bf16:
+      return [".qweight", ".weight_packed"].contains(where: tensor.name.hasBytes(suffix:))
+    case .bool: return false
+    default:
+      return ![".bias", ".masked_bias", ".position_ids"].contains(
+        where: tensor.name.hasBytes(suffix:))
+    }
+  }
+
   /// Names of all tensors, for a look at which are there; equal to each other as `String` has it.
   public var tensorNames: Set<String> { Set(shardByTensor.keys.map(\.text)) }
 
@@ -139,7 +162,6 @@ public final class CheckpointDirectory: Sendable {
 
   /// Fails on the first tensor, in byte order of names, that is missing or of another shape.
   package func check(_ shapes: [String: [Int]]) throws(CheckpointError) {
-    let isQuantised = configuration.isQuantised
     let hint =
       isQuantised ? ": the checkpoint is quantised, and not in a form that can be read" : ""
     let names = shapes.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
@@ -192,10 +214,10 @@ public final class CheckpointDirectory: Sendable {
   private static func missingWeights(
     in directory: DirectoryHandle
   ) throws(CheckpointError) -> CheckpointError {
-    let others = try lifting(try directory.names()).filter(ForeignFile.isWeights)
-    let found = others.first.map { "; \(quoted($0)) is another format, convert it to safetensors" }
+    let found = ForeignFile.insteadOfWeights(try lifting(try directory.names()))
     return CheckpointError(
-      .noWeights, "neither \(singleFile) nor \(ShardIndex.fileName) is there" + (found ?? ""),
+      .noWeights,
+      "neither \(singleFile) nor \(ShardIndex.fileName) is there" + (found.map { "; " + $0 } ?? ""),
       in: directory.path)
   }
 

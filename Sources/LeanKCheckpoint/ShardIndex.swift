@@ -21,6 +21,9 @@ public struct ShardIndex: Sendable {
   /// Where `total_size` and `total_parameters` stand in the text.
   let totalSizeRange: Range<Int>?
   let totalParametersRange: Range<Int>?
+  /// What an object of metadata takes the place of, where there is none: a null, or nothing behind
+  /// the opening brace.
+  private let metadataGap: Range<Int>?
 
   /// Parses the text of an index and checks every name in it. Opens nothing.
   public init(_ bytes: [UInt8], path: String) throws(CheckpointError) {
@@ -50,6 +53,9 @@ public struct ShardIndex: Sendable {
     }
     totalSizeRange = metadata?.value["total_size"]?.byteRange
     totalParametersRange = metadata?.value["total_parameters"]?.byteRange
+    let first = document.root.byteRange.lowerBound + 1
+    metadataGap =
+      metadata == nil ? document.root["metadata"]?.byteRange ?? first..<first : nil
     var weightMap: [UTF8Name: String] = [:]
     weightMap.reserveCapacity(map.value.count)
     for (tensor, value) in map.value.children { weightMap[UTF8Name(tensor)] = value.string }
@@ -95,10 +101,15 @@ public struct ShardIndex: Sendable {
   }
 
   /// The file's bytes with the sums of the metadata replaced, where they are given; the rest stays.
+  /// Metadata that are not there are put in, since loaders ask for them.
   package func rewritten(totalSize: Int, totalParameters: Int) -> [UInt8] {
     var edits: [(range: Range<Int>, text: String)] = []
     if let range = totalSizeRange { edits.append((range, String(totalSize))) }
     if let range = totalParametersRange { edits.append((range, String(totalParameters))) }
+    if let range = metadataGap {
+      let object = "{\"total_parameters\": \(totalParameters), \"total_size\": \(totalSize)}"
+      edits.append((range, range.isEmpty ? "\"metadata\": \(object), " : object))
+    }
     var result = bytes
     for edit in edits.sorted(by: { $0.range.lowerBound > $1.range.lowerBound }) {
       result.replaceSubrange(edit.range, with: edit.text.utf8)

@@ -61,7 +61,7 @@ struct CheckpointReport: Encodable {
       layer.attention.queryKeyNorm.map { $0.isPerHead ? "per_head" : "across_heads" } ?? "none"
     }
     dtype = Nullable(checkpoint.configuration.dataType)
-    quantization = Nullable(checkpoint.configuration.quantizationMethod)
+    quantization = Nullable(checkpoint.quantizationMethod)
     weightBytes = checkpoint.shards.reduce(into: [:]) { sums, shard in
       for tensor in shard.file.header.tensors {
         sums[tensor.scalar.rawValue, default: 0] += tensor.range.count

@@ -13,6 +13,8 @@ extension DecoderCode {
   public static var tensorShape: Self { Self("tensor_shape", .malformed) }
   /// A weight is stored in a type that the decoder does not compute with.
   public static var scalarType: Self { Self("scalar_type", .unsupported) }
+  /// The model applies a function that the decoder does not know.
+  public static var activation: Self { Self("activation", .unsupported) }
   /// The mask was made for another geometry.
   public static var geometry: Self { Self("geometry", .malformed) }
   /// The mode cannot be run on the rows that the checkpoint has.

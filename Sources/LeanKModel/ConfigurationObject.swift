@@ -4,8 +4,9 @@ package import StrictJSON
 /// One object of config.json, read key by key; every failure names the key, what was expected and
 /// what was found.
 ///
-/// Null is "not given": it takes the default of a required key, and is nil for an optional one, which
-/// has its default only where the key is absent.
+/// Null is no value, and no default takes its place, which is for keys that are absent: it is nil where
+/// a key is optional, false where one is true or false, and refused else. So do the classes of
+/// transformers 5, and those of 4 where version 5 refuses.
 package struct ConfigurationObject: Sendable {
   package let value: JSONValue
   package let path: String
@@ -21,7 +22,14 @@ package struct ConfigurationObject: Sendable {
   /// Whether this is an object inside config.json.
   package var isNested: Bool { !prefix.isEmpty }
 
+  /// Whether `key` is there with a value.
   package func contains(_ key: String) -> Bool { present(key) != nil }
+
+  /// Whether `key` is there, be it null.
+  package func mentions(_ key: String) -> Bool { value[key] != nil }
+
+  /// Whether there are no keys.
+  package var isEmpty: Bool { value.count == 0 }
 
   package func isList(_ key: String) -> Bool { value[key]?.kind == .array }
 
@@ -29,7 +37,7 @@ package struct ConfigurationObject: Sendable {
   package func integer(
     _ key: String, in range: ClosedRange<Int>, default fallback: Int? = nil
   ) throws(ModelError) -> Int {
-    guard let found = present(key) else { return try required(key, fallback) }
+    guard let found = value[key] else { return try required(key, fallback) }
     guard found.kind == .number, let text = found.numberText, !text.contains(where: isReal) else {
       throw wrongType(key, "an integer", found)
     }
@@ -52,7 +60,7 @@ package struct ConfigurationObject: Sendable {
 
   /// A finite number, integers included.
   package func number(_ key: String, default fallback: Double? = nil) throws(ModelError) -> Double {
-    guard let found = present(key) else { return try required(key, fallback) }
+    guard let found = value[key] else { return try required(key, fallback) }
     return try number(found, key)
   }
 
@@ -75,13 +83,14 @@ package struct ConfigurationObject: Sendable {
   }
 
   package func bool(_ key: String, default fallback: Bool? = nil) throws(ModelError) -> Bool {
-    guard let found = present(key) else { return try required(key, fallback) }
+    guard let found = value[key] else { return try required(key, fallback) }
+    if found.isNull { return false }
     guard let flag = found.bool else { throw wrongType(key, "true or false", found) }
     return flag
   }
 
   package func string(_ key: String, default fallback: String? = nil) throws(ModelError) -> String {
-    guard let found = present(key) else { return try required(key, fallback) }
+    guard let found = value[key] else { return try required(key, fallback) }
     guard let text = found.string else { throw wrongType(key, "a string", found) }
     return text
   }

@@ -8,6 +8,8 @@ struct DescriptionBuilder {
   let tensorNames: Set<String>
   /// From the names of a language model by itself to those on disk.
   var naming = TensorNaming()
+  /// Whether a wrapper says that its language model's embeddings are tied; nil = that says so itself.
+  var tying: Bool?
   private(set) var shapes: [String: [Int]] = [:]
 
   var root: ConfigurationObject { configuration.root }
@@ -121,15 +123,31 @@ struct DescriptionBuilder {
       activation: activation)
   }
 
-  /// The output projection `name`, or the embedding where the file does not hold one: whether the
-  /// two are tied is decided by that, since config.json may leave the key out.
-  mutating func outputHead(
-    _ name: String = "lm_head", embedding: String, _ shape: ModelShape
-  ) -> LinearDescription {
-    guard tensorNames.contains(naming(name + ".weight")) else {
-      return LinearDescription(weight: embedding)
+  /// Token embedding and output projection. Where both are stored, each is itself, whatever
+  /// `tie_word_embeddings` says; where one is, it is both if the key (or `ties`, the class's default)
+  /// says so, and else the file is not whole.
+  mutating func embeddings(
+    _ embedding: String, _ head: String, _ shape: ModelShape, ties: Bool
+  ) throws(ModelError) -> (embedding: String, head: LinearDescription) {
+    let size = [shape.vocabularySize, shape.hiddenSize]
+    let key = "tie_word_embeddings"
+    let isTied = if let tying { tying } else { try root.bool(key, default: ties) }
+    let hasHead = tensorNames.contains(naming(head + ".weight"))
+    let hasEmbedding = tensorNames.contains(naming(embedding + ".weight"))
+    if isTied, hasHead, !hasEmbedding {
+      let name = tensor(head + ".weight", size)
+      return (name, LinearDescription(weight: name))
     }
-    return linear(name, shape.vocabularySize, shape.hiddenSize)
+    let name = tensor(embedding + ".weight", size)
+    if isTied, !hasHead { return (name, LinearDescription(weight: name)) }
+    guard hasHead || !hasEmbedding else {
+      throw root.error(
+        .inconsistent,
+        "the output projection is not the embedding (\(root.contains(key) ? "" : "default ")false), and "
+          + "no tensor \(quoted(naming(head + ".weight"))) is there: the checkpoint is not whole, or the "
+          + "key ought to be true", key)
+    }
+    return (name, linear(head, size[0], size[1]))
   }
 
   // MARK: - Configuration
@@ -151,12 +169,18 @@ struct DescriptionBuilder {
   }
 
   /// Experts of each layer, and how many of them a token goes to.
+  /// The first key is the class's own, the others are names that stand for it, and win.
   func experts(
-    _ keys: String..., layers: Int
+    _ keys: String..., layers: Int, perToken fallback: Int
   ) throws(ModelError) -> (count: Int, perToken: Int) {
-    let key = keys.first(where: root.contains) ?? keys[0]
+    let key = keys.last(where: root.mentions) ?? keys[0]
     let count = try root.integer(key, in: 1...ModelConfiguration.totalHeadLimit / layers)
-    return (count, try root.integer("num_experts_per_tok", in: 1...count))
+    return (count, try root.integer("num_experts_per_tok", in: 1...count, default: fallback))
+  }
+
+  /// The window in a family that has one, whether or not a layer slides.
+  func givenWindow(default fallback: Int) throws(ModelError) -> Int {
+    try root.integer("sliding_window", in: 1...ModelConfiguration.sizeLimit, default: fallback)
   }
 
   func window(default fallback: Int? = nil) throws(ModelError) -> Int? {
@@ -164,36 +188,44 @@ struct DescriptionBuilder {
       "sliding_window", in: 1...ModelConfiguration.sizeLimit, default: fallback)
   }
 
+  /// The activation under the one key that the family's class reads.
   func activation(
-    _ keys: String..., default fallback: Activation = .silu
+    _ key: String, default fallback: Activation = .silu
   ) throws(ModelError) -> Activation {
-    guard let key = keys.first(where: root.contains) else { return fallback }
+    guard root.mentions(key) else { return fallback }
     let name = try root.string(key)
     switch name {
     case "silu", "swish": return .silu
-    case "gelu": return .gelu
-    case "gelu_pytorch_tanh", "gelu_new": return .geluTanh
+    case "gelu", "gelu_python": return .gelu
+    case "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_new", "gelu_fast", "gelu_accurate":
+      return .geluTanh
     case "relu": return .relu
-    default:
-      throw root.error(.unsupportedModel, "activation \(quoted(name)) is not supported", key)
+    default: return .other(name)
     }
   }
 
-  /// For each layer whether its attention slides: from `layer_types`, else from `pattern`.
-  func slidingLayers(
-    _ layers: Int, else pattern: (Int) -> Bool
-  ) throws(ModelError) -> [Bool] {
-    guard let types = try root.optionalStrings("layer_types") else {
-      return (0..<layers).map(pattern)
+  /// The window of each layer, nil where it sees all before it: `window` in those that slide by
+  /// `layer_types`, else by `pattern`.
+  func slidingWindows(
+    _ layers: Int, _ window: Int?, else pattern: (Int) -> Bool
+  ) throws(ModelError) -> [Int?] {
+    func sliding() throws(ModelError) -> Int? {
+      guard let window else {
+        throw root.error(
+          .unsupportedModel, "layers slide, and there is no window in use", "sliding_window")
+      }
+      return window
     }
-    guard types.count == layers else {
-      throw root.error(
-        .inconsistent, "\(types.count) entries for \(layers) layers", "layer_types")
+    guard let types = try root.optionalStrings("layer_types") else {
+      return try (0..<layers).map { layer throws(ModelError) in
+        pattern(layer) ? try sliding() : nil
+      }
     }
     return try types.map { type throws(ModelError) in
       switch type {
-      case "sliding_attention": return true
-      case "full_attention": return false
+      case "sliding_attention": return try sliding()
+      // The first is what version 5 calls the second.
+      case "full_attention", "attention": return nil
       default:
         throw root.error(
           .unsupportedModel, "layer type \(quoted(type)) is not supported", "layer_types")

@@ -18,6 +18,9 @@ public struct ModelConfiguration: Sendable {
   public let path: String
   public let modelType: String
   package let root: ConfigurationObject
+  /// Whether this is the language model of a family that gives each token three positions, which
+  /// for text are one.
+  private(set) var hasThreePositions = false
 
   /// Reads the text of a config.json. Fails on anything but strict JSON, on a file without a
   /// `model_type`, and on text beyond the limit.
@@ -49,19 +52,21 @@ public struct ModelConfiguration: Sendable {
     self.modelType = modelType
   }
 
-  /// The configuration nested under `key`, nil where there is none; `type` in place of the
-  /// `model_type` it names.
+  /// The configuration nested under `key`, nil where there is none; `type` is its `model_type` where
+  /// it names none.
   func nested(
-    _ key: String, as type: String? = nil
+    _ key: String, else type: String?
   ) throws(ModelError) -> ModelConfiguration? {
     guard let object = try root.object(key) else { return nil }
-    let own = try object.string("model_type", default: type)
-    return ModelConfiguration(self, root: object, modelType: type ?? own)
+    return ModelConfiguration(
+      self, root: object, modelType: try object.string("model_type", default: type))
   }
 
   /// The same keys, read as another `model_type`.
-  func reading(as type: String) -> ModelConfiguration {
-    ModelConfiguration(self, root: root, modelType: type)
+  func reading(as type: String, hasThreePositions: Bool = false) -> ModelConfiguration {
+    var result = ModelConfiguration(self, root: root, modelType: type)
+    result.hasThreePositions = hasThreePositions
+    return result
   }
 
   /// Whether the weights are stored in a quantised form.

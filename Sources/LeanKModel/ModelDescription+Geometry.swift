@@ -18,6 +18,19 @@ extension ModelDescription {
     }
   }
 
+  /// An activation that no decoder computes, as config.json names it; nil where all are known.
+  public var unknownActivation: String? {
+    for layer in layers {
+      switch layer.feedForward {
+      case .gated(_, _, _, .other(let name)), .plain(_, _, .other(let name)): return name
+      case .mixture(let mixture):
+        if case .separate(_, .other(let name)) = mixture.experts { return name }
+      default: continue
+      }
+    }
+    return nil
+  }
+
   /// `mask` with this model's geometry. Fails when the mask was made for another.
   public func adopt(_ mask: ChannelMask) throws(ModelError) -> ChannelMask {
     do throws(MaskError) {

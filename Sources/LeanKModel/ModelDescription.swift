@@ -242,11 +242,14 @@ public enum RotaryScaling: Sendable, Hashable {
     shortFactor: [Double], longFactor: [Double], originalPositions: Int, attentionFactor: Double)
 }
 
-public enum Activation: String, Sendable, Hashable {
+public enum Activation: Sendable, Hashable {
   case silu
   case gelu
-  case geluTanh = "gelu_pytorch_tanh"
+  /// The approximation by tanh, under whatever name.
+  case geluTanh
   case relu
+  /// One that the decoder does not compute, as config.json names it.
+  case other(String)
 }
 
 /// One layer's feed-forward part.

@@ -20,7 +20,8 @@ public struct ModelFamily: Sendable {
 
   /// Every family leank knows, the refused ones apart.
   public static let all: [ModelFamily] = [
-    .llama, .mistral, .mixtral, .qwen2, .qwen3, .qwen3MoE, .phi3, .gemma2, .gemma3, .olmo2, .glm4,
+    .llama, .mistral, .ministral, .mixtral, .qwen2, .qwen3, .qwen3MoE, .phi3, .gemma2, .gemma3,
+    .olmo2, .glm4,
     .granite, .starcoder2, .stableLM, .gptNeoX, .cohere, .cohere2, .falcon, .smolLM3, .gptOSS,
     .exaone4,
   ]
@@ -31,7 +32,7 @@ public struct ModelFamily: Sendable {
   /// Families that are known and cannot be pruned; describing one fails with the reason.
   static let refused: [ModelFamily] = [.latentAttention]
 
-  /// The family of `configuration`. Fails on an unknown `model_type` with the list of known ones.
+  /// The family of `configuration`. Fails on an unknown `model_type` with the nearest way out.
   public static func of(_ configuration: ModelConfiguration) throws(ModelError) -> ModelFamily {
     let type = configuration.modelType
     if let family = (all + wrappers + refused).first(where: { $0.modelTypes.contains(type) }) {
@@ -41,12 +42,58 @@ public struct ModelFamily: Sendable {
     if ModelFamily.isLatent(configuration.root) || text.map(ModelFamily.isLatent) ?? false {
       return .latentAttention
     }
-    let known = (all + wrappers).flatMap(\.modelTypes).sorted().joined(separator: ", ")
+    let isMultimodal = text != nil
     throw configuration.root.error(
       .unknownModelType,
-      (text == nil ? "" : "multimodal ")
-        + "model_type \(quoted(type)) is not known; known are \(known)",
-      "model_type")
+      (isMultimodal ? "multimodal " : "") + "model_type \(quoted(type)) is not known; "
+        + wayOut(type, isMultimodal: isMultimodal), "model_type")
+  }
+
+  /// What to do about a `model_type` that is not known.
+  private static func wayOut(_ type: String, isMultimodal: Bool) -> String {
+    let names = (isMultimodal ? wrappers : all).flatMap(\.modelTypes)
+    if let near = nearest(to: type, among: names) {
+      return
+        "nearest is \(near): if the model computes what that does, name it in a copy of config.json"
+    }
+    if isMultimodal {
+      return "save its language model by itself, if that is of a known type"
+    }
+    return "masks can be imported, inspected and exported without it"
+  }
+
+  /// The name most like `name`, nil where none begins as it does or differs in few letters.
+  static func nearest(to name: String, among names: [String]) -> String? {
+    let name = Array(name.lowercased().utf8.prefix(64))
+    let stem = name.prefix { (0x61...0x7A).contains($0) }
+    let scored = names.map { (name: $0, distance: distance(name, Array($0.utf8))) }
+    let near = scored.filter { candidate in
+      candidate.distance <= 2
+        || stem.count >= 4
+          && candidate.name.utf8.prefix { (0x61...0x7A).contains($0) }
+            .elementsEqual(stem)
+    }
+    // A name that continues a known one is likelier of its kin than one of like length.
+    return near.min { left, right in
+      let isRoot = [left, right].map { name.starts(with: $0.name.utf8) }
+      return isRoot[0] == isRoot[1]
+        ? (left.distance, left.name) < (right.distance, right.name) : isRoot[0]
+    }?.name
+  }
+
+  /// Letters to change, put in or leave out to make one of the other.
+  private static func distance(_ left: [UInt8], _ right: [UInt8]) -> Int {
+    var row = Array(0...right.count)
+    for (index, letter) in left.enumerated() {
+      var diagonal = row[0]
+      row[0] = index + 1
+      for column in right.indices {
+        let change = diagonal + (right[column] == letter ? 0 : 1)
+        diagonal = row[column + 1]
+        row[column + 1] = min(change, row[column + 1] + 1, row[column] + 1)
+      }
+    }
+    return row[right.count]
   }
 }
 
@@ -63,6 +110,8 @@ public struct DescribedModel: Sendable, Hashable {
   public init(
     configuration: ModelConfiguration, tensorNames: Set<String>
   ) throws(ModelError) {
+    try configuration.root.checkUniform()
+    if let text = try? configuration.root.object("text_config") { try text.checkUniform() }
     var builder = DescriptionBuilder(configuration: configuration, tensorNames: tensorNames)
     description = try ModelFamily.of(configuration).describe(&builder)
     shapes = builder.shapes

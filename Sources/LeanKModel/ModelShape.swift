@@ -8,6 +8,9 @@ struct ModelShape: Sendable {
     var kvHeads: Int?
     /// nil = hidden_size / heads.
     var headDim: Int?
+    /// Whether the class goes by hidden_size / heads whatever `head_dim` says.
+    var derivesHeadDim = false
+    var hiddenSizeKey = "hidden_size"
     var vocabularySize = 32_000
     /// Assumed in a `text_config` only, where transformers leaves out what is the default; other
     /// files have to say it.
@@ -38,15 +41,16 @@ struct ModelShape: Sendable {
     let heads = 1...ModelConfiguration.headLimit
     let nested = root.isNested ? defaults.nested : nil
     hiddenSize = try root.integer(
-      "hidden_size", in: 1...ModelConfiguration.sizeLimit, default: nested?.hidden)
+      defaults.hiddenSizeKey, in: 1...ModelConfiguration.sizeLimit, default: nested?.hidden)
     layers = try root.integer(
       "num_hidden_layers", in: 1...ModelConfiguration.layerLimit, default: nested?.layers)
     queryHeads = try root.integer("num_attention_heads", in: heads, default: nested?.heads)
     if let given {
       kvHeads = try given(queryHeads)
     } else {
-      kvHeads = try root.integer(
-        "num_key_value_heads", in: heads, default: defaults.kvHeads ?? queryHeads)
+      kvHeads =
+        try root.optionalInteger(
+          "num_key_value_heads", in: heads, default: defaults.kvHeads) ?? queryHeads
     }
     guard queryHeads.isMultiple(of: kvHeads) else {
       throw root.error(
@@ -59,9 +63,16 @@ struct ModelShape: Sendable {
         "\(layers) layers of \(queryHeads) heads, at most \(ModelConfiguration.totalHeadLimit) heads "
           + "in all are possible", "num_attention_heads")
     }
+    try root.checkLayerTypes(layers)
     let widths = 1...ModelConfiguration.headDimLimit
     if let explicit = try root.optionalInteger("head_dim", in: widths, default: defaults.headDim) {
       headDim = explicit
+      guard !defaults.derivesHeadDim || hiddenSize == explicit * queryHeads else {
+        throw root.error(
+          .unsupportedModel,
+          "\(explicit) channels a head, and this family has hidden_size / num_attention_heads of them, "
+            + "which is \(hiddenSize) / \(queryHeads)", "head_dim")
+      }
     } else {
       guard hiddenSize.isMultiple(of: queryHeads), widths.contains(hiddenSize / queryHeads) else {
         throw root.error(

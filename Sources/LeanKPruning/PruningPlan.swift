@@ -76,7 +76,7 @@ public struct PruningPlan: Sendable {
     }
     var warnings = source.warnings
     // Untouched weights may be stored in any way; what is sliced has to be understood.
-    let mayBePacked = source.configuration.isQuantised
+    let mayBePacked = source.isQuantised
     if mayBePacked {
       model = try liftingModel(
         try DescribedModel(

@@ -118,7 +118,9 @@ public struct SafetensorsHeader: Sendable, Hashable {
     self.metadata = metadata
   }
 
+  /// The entries of `__metadata__`; null, which some writers put there, is none.
   private static func metadata(_ entry: JSONValue) throws(TensorFileError) -> [UTF8Name: String] {
+    if entry.isNull { return [:] }
     guard entry.kind == .object else {
       throw TensorFileError(
         .metadata, "__metadata__ is \(entry.kind.rawValue), not an object",

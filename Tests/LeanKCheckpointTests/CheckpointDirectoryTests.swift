@@ -63,13 +63,68 @@ import Testing
     }
   }
 
-  @Test func namesOtherFormats() throws {
+  /// What lies in place of weights is called what it is.
+  @Test(arguments: [
+    (["pytorch_model.bin"], "\"pytorch_model.bin\" is another format"),
+    (
+      ["model-00001-of-00002.safetensors"],
+      "\"model-00001-of-00002.safetensors\" is a shard, of 1 that are here and 2 in all"
+    ),
+    (
+      ["model-00001-of-00001.safetensors"],
+      "\"model-00001-of-00001.safetensors\" is the only shard of its checkpoint, rename it"
+    ),
+    (
+      ["adapter_config.json", "adapter_model.safetensors"],
+      "\"adapter_config.json\" belongs to an adapter, merge it into its base model"
+    ),
+    (["weights.safetensors"], "\"weights.safetensors\" goes by another name, rename it"),
+  ])
+  func namesWhatIsThere(files: [String], text: String) throws {
     let folder = try TemporaryDirectory()
     try folder.write(Self.configuration, to: "config.json")
-    try folder.write([], to: "pytorch_model.bin")
+    for file in files { try folder.write([], to: file) }
     let error = #expect(throws: CheckpointError.self) { try CheckpointDirectory(path: folder.path) }
     #expect(error?.code == .noWeights)
-    #expect(error?.description.contains("\"pytorch_model.bin\" is another format") == true)
+    #expect(error?.description.contains(text) == true, "\(error?.description ?? "")")
+  }
+
+  /// An index without metadata, or with null for them, has the sums put in; else they are replaced.
+  @Test(arguments: ["", #""metadata": null, "#, #""metadata": {"total_size": 1, "x": 2}, "#])
+  func metadataOfAnIndex(metadata: String) throws {
+    let text = "{\(metadata)\"weight_map\": {\"a\": \"x.safetensors\"}}"
+    let index = try ShardIndex(Array(text.utf8), path: "index")
+    let written = index.rewritten(totalSize: 12, totalParameters: 6)
+    let again = try ShardIndex(written, path: "index")
+    #expect(again.totalSize == 12)
+    #expect(again.weightMap == index.weightMap)
+    let root = try JSONDocument(written).root
+    #expect(root["metadata"]?["total_size"]?.integer == 12)
+    #expect((root["metadata"]?["x"] != nil) == metadata.contains("x"))
+  }
+
+  /// A `quantization_config` that stayed behind on plain weights draws no "quantised".
+  @Test func staleQuantisation() throws {
+    let folder = try TemporaryDirectory()
+    let path = try Reference.gqa.checkout(in: folder)
+    var configuration = try ConfigurationPatch("llama_gqa")
+    configuration.set("quantization_config", to: ["quant_method": "fp8"])
+    try FileManager.default.removeItem(atPath: path + "/config.json")
+    try folder.write(try configuration.bytes, to: "dense/config.json")
+    let plain = try CheckpointDirectory(path: path)
+    #expect(!plain.isQuantised)
+    #expect(plain.quantizationMethod == nil)
+    #expect(throws: Never.self) { try plain.describe() }
+    configuration.set("num_hidden_layers", to: 9)
+    try folder.write(try configuration.bytes, to: "dense/config.json")
+    let error = #expect(throws: CheckpointError.self) {
+      try CheckpointDirectory(path: path).describe()
+    }
+    #expect(error?.code == .missingTensor)
+    #expect(error?.description.contains("quantised") == false)
+    let packed = try CheckpointDirectory(path: Fixtures.path("Quantised/llama_fp8"))
+    #expect(packed.isQuantised)
+    #expect(packed.quantizationMethod != nil)
   }
 
   @Test func refusesAnythingThatIsNoDirectory() throws {

@@ -23,6 +23,21 @@ struct RefusalTests {
       ] + options)
   }
 
+  @Test("an unknown activation stops the decoder alone")
+  func unknownActivation() throws {
+    let path = dense + "/config.json"
+    let text = try String(contentsOfFile: path, encoding: .utf8)
+    try FileManager.default.removeItem(atPath: path)
+    try text.replacing("\"silu\"", with: "\"mish\"")
+      .write(toFile: path, atomically: true, encoding: .utf8)
+    #expect(CommandRun(["inspect", dense, "--json"]).code == 0)
+    #expect(convert().code == 0)
+    let run = CommandRun(["verify", dense, directory.path("out")])
+    #expect(run.code == 4)
+    #expect(run.diagnostics.contains("activation \"mish\" is not computed"), "\(run.diagnostics)")
+    #expect(CommandRun(["verify", dense, directory.path("out"), "--structure-only"]).code == 0)
+  }
+
   /// One line, with the words that name the trouble; no output directory.
   private func expect(
     _ run: CommandRun, code: CInt, _ words: String...,
@@ -80,10 +95,10 @@ struct RefusalTests {
       "layers")
   }
 
-  @Test("an unknown model_type is named, with the known ones")
+  @Test("an unknown model_type is named, with the nearest way out")
   func unknownModel() throws {
     try edit("config.json") { $0.replacing("\"llama\"", with: "\"lhama\"") }
-    expect(convert(), code: 4, "lhama", "llama", "qwen2")
+    expect(convert(), code: 4, "\"lhama\" is not known", "nearest is llama")
   }
 
   @Test("an existing output is refused and left alone")

@@ -53,14 +53,19 @@ struct WrapperTests {
     #expect(report["layouts"]?.children.map { $0.value["possible"]?.bool } == [true, true, true])
   }
 
-  @Test("other wrappers are refused by name", arguments: ["llama4", "mllama", "kimi_vl"])
-  func unknownWrappers(type: String) throws {
+  @Test(
+    "other wrappers are refused by name",
+    arguments: [
+      ("llama4", "nearest is llava"), ("mllama", "nearest is llava"),
+      ("kimi_vl", "save its language model by itself"),
+    ])
+  func unknownWrappers(type: String, way: String) throws {
     let model = try copyModel("llava", to: directory)
     try edit(model) { $0["model_type"] = type }
     let run = convert(model)
     #expect(run.code == 4)
     #expect(run.diagnostics.contains("multimodal model_type \"\(type)\" is not known"))
-    #expect(run.diagnostics.contains("llava"))
+    #expect(run.diagnostics.contains(way))
   }
 
   @Test("an unknown language model inside a known wrapper is refused by its own name")

@@ -56,11 +56,28 @@ import Testing
     #expect(try Self.describe(["num_key_value_heads": 1]).layers[0].attention.group == 4)
   }
 
-  @Test func tyingGoesByTheFile() throws {
-    #expect(try Self.describe([:]).outputHead.weight == "model.embed_tokens.weight")
-    let untied = try Self.describe(
-      ["tie_word_embeddings": true], tensors: ["lm_head.weight"])
-    #expect(untied.outputHead.weight == "lm_head.weight")
+  /// As transformers ties: what is stored is used, and one stands for both where the key says so.
+  @Test func tyingGoesByTheFileAndTheKey() throws {
+    let embedding = "model.embed_tokens.weight"
+    let head = "lm_head.weight"
+    func ends(_ members: [String: any Sendable], _ tensors: Set<String>) throws -> [String] {
+      let model = try Self.describe(members, tensors: tensors)
+      return [model.embedding, model.outputHead.weight]
+    }
+    let tied = ["tie_word_embeddings": true]
+    #expect(try ends(tied, [embedding]) == [embedding, embedding])
+    #expect(try ends(tied, [head]) == [head, head])
+    for members in [tied, ["tie_word_embeddings": false], [:]] {
+      #expect(try ends(members, [embedding, head]) == [embedding, head])
+    }
+    for members: [String: any Sendable] in [[:], ["tie_word_embeddings": false]] {
+      let error = #expect(throws: ModelError.self) { try ends(members, [embedding]) }
+      #expect(error?.code == .inconsistent)
+      #expect(error?.description.contains("no tensor \"lm_head.weight\" is there") == true)
+    }
+    #expect(
+      try ends(["model_type": "starcoder2"], [embedding]) == [embedding, embedding],
+      "the default of this family is to tie")
   }
 
   @Test(arguments: [
@@ -69,11 +86,19 @@ import Testing
     ("inconsistent", ["num_key_value_heads": 3]), ("inconsistent", ["head_dim": 15]),
     ("unknown_model_type", ["model_type": "gpt7"]),
     ("unsupported_model", ["model_type": "deepseek_v3"]),
-    ("unsupported_model", ["hidden_act": "mish"]),
+    ("unsupported_model", ["per_layer_config": ["0": ["head_dim": 8]]]),
+    ("unsupported_model", ["layer_types": ["foo", "full_attention"]]),
+    ("inconsistent", ["layer_types": ["full_attention"]]),
+    ("wrong_type", ["hidden_act": NSNull()]), ("wrong_type", ["rms_norm_eps": NSNull()]),
+    ("unsupported_model", ["model_type": "stablelm", "head_dim": 24] as [String: any Sendable]),
     ("unsupported_model", ["rope_scaling": ["type": "proportional"]]),
     ("missing_key", ["rope_scaling": ["type": "linear"]]),
     ("out_of_range", ["rope_scaling": ["type": "linear", "factor": -1] as [String: any Sendable]]),
-    ("out_of_range", ["rope_theta": 0]), ("out_of_range", ["partial_rotary_factor": 1.5]),
+    ("out_of_range", ["rope_theta": 0]),
+    (
+      "out_of_range",
+      ["model_type": "stablelm", "partial_rotary_factor": 1.5] as [String: any Sendable]
+    ),
     ("wrong_type", ["rope_scaling": [1]]),
     (
       "out_of_range",
@@ -133,13 +158,61 @@ import Testing
     #expect(try block(groups("[128]", "[128]")) == nil)
   }
 
-  @Test func unknownTypeListsTheKnownOnes() throws {
+  /// The nearest way out, and not a list of all families.
+  @Test(arguments: [
+    ("qwen3_next", "nearest is qwen3:"), ("lama", "nearest is llama:"),
+    ("mistral5", "nearest is mistral:"), ("gpt7", "masks can be imported, inspected and exported"),
+  ])
+  func unknownTypeNamesAWayOut(type: String, way: String) throws {
+    let error = #expect(throws: ModelError.self) { try Self.describe(["model_type": type]) }
+    #expect(error?.code == .unknownModelType)
+    let text = error?.description ?? ""
+    #expect(text.contains("model_type \"\(type)\" is not known; \(way)"), "\(text)")
+    #expect(text.utf8.count < 200)
+  }
+
+  @Test func unknownWrapper() throws {
     let error = #expect(throws: ModelError.self) {
-      try Self.describe(["model_type": "gpt7"])
+      try Self.describe(["model_type": "seeing7", "text_config": [String: String]()])
     }
-    #expect(
-      error?.description.contains("model_type \"gpt7\" is not known; known are aya_vision, cohere")
-        == true)
+    #expect(error?.description.contains("save its language model by itself") == true)
+  }
+
+  /// Some are other names of what is computed; the rest is for the decoder to refuse.
+  @Test func activations() throws {
+    func activation(_ name: String) throws -> Activation? {
+      let model = try Self.describe(["hidden_act": name])
+      if case .gated(_, _, _, let activation) = model.layers[0].feedForward { return activation }
+      return nil
+    }
+    for name in ["gelu_fast", "gelu_new", "gelu_accurate", "gelu_pytorch_tanh"] {
+      #expect(try activation(name) == .geluTanh)
+    }
+    #expect(try activation("gelu_python") == .gelu)
+    #expect(try activation("mish") == .other("mish"))
+    #expect(try Self.describe(["hidden_act": "mish"]).unknownActivation == "mish")
+    #expect(try Self.describe([:]).unknownActivation == nil)
+  }
+
+  /// The language model that a wrapper's class takes where `text_config` does not name one.
+  @Test(arguments: [
+    ("llava", "silu"), ("vipllava", "silu"), ("gemma3", "gelu"), ("mistral3", "silu"),
+    ("internvl", "silu"), ("qwen2_vl", "silu"), ("cohere2_vision", "silu"),
+  ])
+  func textWithoutType(wrapper: String, activation: String) throws {
+    var text: [String: any Sendable] = [
+      "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+      "num_key_value_heads": 2, "intermediate_size": 96,
+    ]
+    if wrapper == "qwen2_vl" {
+      text["rope_scaling"] =
+        ["type": "mrope", "mrope_section": [2, 3, 3]] as [String: any Sendable]
+    }
+    let model = try Self.describe(["model_type": wrapper, "text_config": text])
+    #expect(model.modelType == wrapper)
+    if case .gated(_, _, _, let found) = model.layers[0].feedForward {
+      #expect((found == .geluTanh) == (activation == "gelu"))
+    }
   }
 
   @Test func scalingInBothDialects() throws {
@@ -189,7 +262,10 @@ import Testing
   }
 
   @Test func partialAndAbsentRotation() throws {
-    #expect(try Self.rotary(["partial_rotary_factor": 0.25])?.geometry.width == 4)
+    #expect(
+      try Self.rotary(["model_type": "stablelm", "partial_rotary_factor": 0.5])?.geometry.width
+        == 8)
+    #expect(try Self.rotary(["partial_rotary_factor": 0.25])?.geometry.width == 16)
     let neox = try Self.describe(
       ["model_type": "gpt_neox", "rotary_pct": 0.5, "rotary_emb_base": 500],
       without: ["num_key_value_heads"])

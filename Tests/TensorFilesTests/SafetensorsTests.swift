@@ -70,6 +70,14 @@ struct SafetensorsTests {
     for (name, array) in arrays { #expect(try opened.array(#require(opened[name])) == array) }
   }
 
+  @Test("null metadata are none, as in the reference reader")
+  func nullMetadata() throws {
+    let entry = #"{"__metadata__":null,"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#
+    let file = try open(file(entry, data: [7]))
+    #expect(file.header.metadata.isEmpty)
+    #expect(file.header.tensors.map(\.name) == ["a"])
+  }
+
   @Test("each rule of the header has its refusal")
   func refusals() throws {
     func entry(_ dtype: String, _ shape: String, _ offsets: String) -> String {

@@ -23,7 +23,7 @@ public struct DecodingSession {
   ///
   /// `length` is the number of tokens that the run will have; it chooses the frequencies of rotations
   /// that depend on it (`dynamic`, `longrope`): all tokens are rotated as in one pass over the whole
-  /// run. Fails when a mask does not fit the model.
+  /// run. Fails when a mask does not fit the model, or the model applies an unknown function.
   public init(
     _ store: WeightStore, _ form: AttentionForm, policy: AttentionPolicy = AttentionPolicy(),
     length: Int
@@ -33,6 +33,10 @@ public struct DecodingSession {
     self.policy = policy
     self.length = length
     let description = store.model.description
+    if let name = description.unknownActivation {
+      throw DecoderError(
+        .activation, "activation \(quoted(name)) is not computed; the weights convert all the same")
+    }
     layers = try form.layers(of: description, policy)
     rotations = description.layers.map { layer in
       guard let rotary = layer.attention.rotary, rotary.geometry.width > 0 else { return nil }

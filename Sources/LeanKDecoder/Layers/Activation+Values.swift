@@ -13,6 +13,8 @@ extension Activation {
     case .geluTanh:
       0.5 * x * (1 + Float.tanh(0.797_884_56 * (x + 0.044_715 * x * x * x)))
     case .relu: max(x, 0)
+    // A run with one is refused when its session is made.
+    case .other: .nan
     }
   }
 }

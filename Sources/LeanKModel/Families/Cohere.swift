@@ -7,7 +7,7 @@ extension ModelFamily {
     let root = builder.root
     let shape = try ModelShape(root, .init(vocabularySize: 256_000))
     let rotary = try builder.configuration.rotary(
-      headDim: shape.headDim, pairing: .interleaved)
+      headDim: shape.headDim, pairing: .interleaved, defaults: .init(theta: 500_000))
     let bias = try root.bool("attention_bias", default: false)
     let normsHeads = try root.bool("use_qk_norm", default: false)
     let epsilon = try builder.epsilon("layer_norm_eps", default: 1e-5)
@@ -47,9 +47,9 @@ extension DescriptionBuilder {
           block: BlockDescription(
             isParallel: true, attentionNorm: norm, feedForwardNorm: norm)))
     }
-    var model = assemble(
+    var model = try assemble(
       shape, layers: layers,
-      finalNorm: layerNorm("model.norm", [hidden], bias: false, epsilon: epsilon))
+      finalNorm: layerNorm("model.norm", [hidden], bias: false, epsilon: epsilon), ties: true)
     model.logitScale = Float(try root.number("logit_scale", default: 0.0625))
     return model
   }

@@ -11,14 +11,17 @@ extension ModelFamily {
     let rotary = try builder.configuration.rotary(
       headDim: shape.headDim, pairing: .interleaved)
     let bias = try root.bool("attention_bias", default: false)
-    let key =
-      root.contains("sliding_window_pattern") ? "sliding_window_pattern" : "_sliding_window_pattern"
-    let pattern = try root.integer(key, in: 1...ModelConfiguration.sizeLimit, default: 4)
-    let sliding = try builder.slidingLayers(shape.layers) { !($0 + 1).isMultiple(of: pattern) }
-    let window = try builder.window(default: 4096)
+    let pattern =
+      try root.contains("layer_types")
+      ? 1
+      : root.integer(
+        "sliding_window_pattern", in: 1...ModelConfiguration.sizeLimit, default: 4)
+    let windows = try builder.slidingWindows(
+      shape.layers, try builder.givenWindow(default: 4096)
+    ) { !($0 + 1).isMultiple(of: pattern) }
     let epsilon = try builder.epsilon("layer_norm_eps", default: 1e-5)
     return try builder.cohereDecoder(shape, epsilon: epsilon) { builder, layer, prefix in
-      let own = sliding[layer] ? window : nil
+      let own = windows[layer]
       var attention = builder.separateAttention(
         prefix, shape, bias: bias, outputBias: bias, rotary: own == nil ? nil : rotary)
       attention.slidingWindow = own

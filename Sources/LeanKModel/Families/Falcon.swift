@@ -9,17 +9,30 @@ extension ModelFamily {
     }
     let isNew = try root.bool("new_decoder_architecture", default: false)
     let isMultiQuery = try root.bool("multi_query", default: true)
-    // Old files carry `num_kv_heads` too; only the new layout goes by it.
-    let shape = try ModelShape(root, .init(vocabularySize: 65_024)) {
+    // Multi-query files carry `num_kv_heads` too, and do not go by it.
+    let shape = try ModelShape(
+      root,
+      .init(
+        derivesHeadDim: true, hiddenSizeKey: root.contains("n_embed") ? "n_embed" : "hidden_size",
+        vocabularySize: 65_024)
+    ) {
       queryHeads throws(ModelError) in
-      guard isNew else { return isMultiQuery ? 1 : queryHeads }
-      return try root.integer(
-        "num_kv_heads", in: 1...ModelConfiguration.headLimit, default: queryHeads)
+      guard isNew || !isMultiQuery else { return 1 }
+      let heads =
+        try root.optionalInteger("num_kv_heads", in: 1...ModelConfiguration.headLimit) ?? queryHeads
+      guard isNew || heads == queryHeads else {
+        throw root.error(
+          .inconsistent,
+          "\(heads) KV heads for \(queryHeads) query heads, of which each has its own",
+          "num_kv_heads")
+      }
+      return heads
     }
     let rotary = try builder.configuration.rotary(headDim: shape.headDim)
     let bias = try root.bool("bias", default: false)
-    let size = try root.integer(
-      "ffn_hidden_size", in: 1...4 * ModelConfiguration.sizeLimit, default: 4 * shape.hiddenSize)
+    let size =
+      try root.optionalInteger("ffn_hidden_size", in: 1...4 * ModelConfiguration.sizeLimit)
+      ?? 4 * shape.hiddenSize
     let activation = try builder.activation("activation", default: .gelu)
     let blocks = try FalconBlocks(builder, isNew: isNew)
 
@@ -45,11 +58,11 @@ extension ModelFamily {
             activation: activation),
           block: blocks.block(&builder, prefix, width: shape.hiddenSize)))
     }
-    return builder.assemble(
+    return try builder.assemble(
       shape, layers: layers,
       finalNorm: builder.layerNorm(
         "transformer.ln_f", [shape.hiddenSize], bias: true, epsilon: blocks.epsilon),
-      embedding: "transformer.word_embeddings")
+      embedding: "transformer.word_embeddings", ties: true)
   }
 }
 
@@ -67,7 +80,13 @@ private struct FalconBlocks {
         .unsupportedModel, "new_decoder_architecture without parallel_attn is not supported",
         "parallel_attn")
     }
-    let norms = try root.integer("num_ln_in_parallel_attn", in: 1...2, default: isNew ? 2 : 1)
+    let norms =
+      try root.optionalInteger("num_ln_in_parallel_attn", in: 1...2) ?? (isNew ? 2 : 1)
+    guard isNew || !parallelAttention || norms == 1 else {
+      throw root.error(
+        .unsupportedModel, "two norms without new_decoder_architecture are not supported",
+        "num_ln_in_parallel_attn")
+    }
     isParallel = parallelAttention
     hasTwoInputNorms = isNew && norms == 2
     epsilon = try builder.epsilon("layer_norm_epsilon", default: 1e-5)

@@ -3,7 +3,7 @@ extension ModelFamily {
   static let gptNeoX = ModelFamily("gpt_neox") {
     (builder: inout DescriptionBuilder) throws(ModelError) in
     let root = builder.root
-    let shape = try ModelShape(root, .init(vocabularySize: 50_432)) { $0 }
+    let shape = try ModelShape(root, .init(derivesHeadDim: true, vocabularySize: 50_432)) { $0 }
     let hidden = shape.hiddenSize
     let rotary = try builder.configuration.rotary(
       headDim: shape.headDim,
@@ -33,7 +33,7 @@ extension ModelFamily {
             feedForwardNorm: builder.layerNorm(
               prefix + "post_attention_layernorm", [hidden], bias: true, epsilon: epsilon))))
     }
-    return builder.assemble(
+    return try builder.assemble(
       shape, layers: layers,
       finalNorm: builder.layerNorm(
         "gpt_neox.final_layer_norm", [hidden], bias: true, epsilon: epsilon),

@@ -5,8 +5,9 @@ extension ModelFamily {
     let shape = try ModelShape(
       builder.root, .init(kvHeads: 4, headDim: 256, vocabularySize: 256_000))
     let rotary = try builder.configuration.rotary(headDim: shape.headDim)
-    let sliding = try builder.slidingLayers(shape.layers) { $0.isMultiple(of: 2) }
-    let window = try builder.window(default: 4096)
+    let windows = try builder.slidingWindows(
+      shape.layers, try builder.givenWindow(default: 4096)
+    ) { $0.isMultiple(of: 2) }
     let softcap = try builder.softcap("attn_logit_softcapping", default: 50)
     let bias = try builder.root.bool("attention_bias", default: false)
     let scale = try builder.queryScale()
@@ -14,7 +15,7 @@ extension ModelFamily {
       var attention = builder.separateAttention(
         prefix, shape, bias: bias, outputBias: bias, scale: scale, rotary: rotary)
       attention.scoreSoftcap = softcap
-      attention.slidingWindow = sliding[layer] ? window : nil
+      attention.slidingWindow = windows[layer]
       return attention
     }
     model.logitSoftcap = try builder.softcap("final_logit_softcapping", default: 30)
@@ -37,7 +38,7 @@ extension DescriptionBuilder {
     let hidden = shape.hiddenSize
     let epsilon = try epsilon("rms_norm_eps", default: 1e-6)
     let size = try intermediateSize(nested: 9216)
-    let activation = try activation("hidden_activation", "hidden_act", default: .geluTanh)
+    let activation = try activation("hidden_activation", default: .geluTanh)
     var layers: [LayerDescription] = []
     for index in 0..<shape.layers {
       let prefix = "model.layers.\(index)."
@@ -54,9 +55,10 @@ extension DescriptionBuilder {
             attentionNorm: norms[0], attentionOutputNorm: norms[1], feedForwardNorm: norms[2],
             feedForwardOutputNorm: norms[3])))
     }
-    var model = assemble(
+    var model = try assemble(
       shape, layers: layers,
-      finalNorm: rootMeanSquare("model.norm", hidden, epsilon: epsilon, weightOffset: 1))
+      finalNorm: rootMeanSquare("model.norm", hidden, epsilon: epsilon, weightOffset: 1),
+      ties: true)
     model.embeddingScale = Float(Double(hidden).squareRoot())
     return model
   }

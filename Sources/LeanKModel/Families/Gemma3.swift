@@ -8,43 +8,37 @@ extension ModelFamily {
       .init(
         kvHeads: 4, headDim: 256, vocabularySize: 262_208,
         nested: .init(hidden: 2304, layers: 26, heads: 8)))
-    let key =
-      root.contains("sliding_window_pattern") ? "sliding_window_pattern" : "_sliding_window_pattern"
-    let pattern = try root.integer(key, in: 1...ModelConfiguration.sizeLimit, default: 6)
-    let sliding = try builder.slidingLayers(shape.layers) { !($0 + 1).isMultiple(of: pattern) }
-    let window = try builder.window(default: 4096)
+    let pattern =
+      try root.contains("layer_types")
+      ? 1
+      : root.integer(
+        "sliding_window_pattern", in: 1...ModelConfiguration.sizeLimit, default: 6)
+    // Within a wrapper a mask that slides is made for layers that do alone.
+    let window =
+      root.isNested
+      ? try builder.window(default: 4096) : try builder.givenWindow(default: 4096)
+    let windows = try builder.slidingWindows(
+      shape.layers, window
+    ) { !($0 + 1).isMultiple(of: pattern) }
     let wide = try builder.configuration.rotary(
-      headDim: shape.headDim, layerType: "full_attention", defaults: .init(theta: 1_000_000))
-    let narrow = try builder.slidingRotary(shape)
-    let softcap = try builder.softcap("attn_logit_softcapping", default: nil)
+      headDim: shape.headDim, layerType: "full_attention", takesScaling: true,
+      defaults: .init(theta: 1_000_000))
+    let narrow = try builder.configuration.rotary(
+      headDim: shape.headDim, layerType: "sliding_attention", takesScaling: false,
+      defaults: .init(thetaKey: "rope_local_base_freq"))
     let bias = try root.bool("attention_bias", default: false)
     let scale = try builder.queryScale()
     let epsilon = try builder.epsilon("rms_norm_eps", default: 1e-6)
     var model = try builder.gemmaDecoder(shape) { builder, layer, prefix in
       var attention = builder.separateAttention(
         prefix, shape, bias: bias, outputBias: bias, scale: scale,
-        rotary: sliding[layer] ? narrow : wide)
-      attention.scoreSoftcap = softcap
-      attention.slidingWindow = sliding[layer] ? window : nil
+        rotary: windows[layer] == nil ? wide : narrow)
+      attention.slidingWindow = windows[layer]
       attention.queryKeyNorm = builder.sharedHeadNorms(
         prefix, shape, epsilon: epsilon, weightOffset: 1)
       return attention
     }
     model.logitSoftcap = try builder.softcap("final_logit_softcapping", default: nil)
     return model
-  }
-}
-
-extension DescriptionBuilder {
-  /// RoPE of the sliding layers: nested in `rope_parameters`, or unscaled with the base
-  /// `rope_local_base_freq`.
-  fileprivate func slidingRotary(_ shape: ModelShape) throws(ModelError) -> RotaryDescription {
-    if try root.object("rope_parameters")?.contains("sliding_attention") ?? false {
-      return try configuration.rotary(headDim: shape.headDim, layerType: "sliding_attention")
-    }
-    var rotary = try configuration.rotary(headDim: shape.headDim, layerType: "full_attention")
-    rotary.theta = try root.positive("rope_local_base_freq", default: 10_000)
-    rotary.scaling = .default
-    return rotary
   }
 }

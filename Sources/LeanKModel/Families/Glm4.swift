@@ -9,7 +9,7 @@ extension ModelFamily {
     let hidden = shape.hiddenSize
     let rotary = try builder.configuration.rotary(
       headDim: shape.headDim, pairing: .interleaved, defaults: .init(partial: 0.5))
-    let bias = try builder.root.bool("attention_bias", default: false)
+    let bias = try builder.root.bool("attention_bias", default: true)
     let epsilon = try builder.epsilon("rms_norm_eps", default: 1.5625e-07)
     let size = try builder.intermediateSize()
     let activation = try builder.activation("hidden_act")
@@ -30,7 +30,7 @@ extension ModelFamily {
             attentionNorm: norms[0], attentionOutputNorm: norms[1], feedForwardNorm: norms[2],
             feedForwardOutputNorm: norms[3])))
     }
-    return builder.assemble(
+    return try builder.assemble(
       shape, layers: layers,
       finalNorm: builder.rootMeanSquare("model.norm", hidden, epsilon: epsilon))
   }

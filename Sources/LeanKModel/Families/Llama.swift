@@ -23,7 +23,7 @@ extension DescriptionBuilder {
   mutating func preNormDecoder(
     _ shape: ModelShape, epsilon defaultEpsilon: Double,
     intermediateSize defaultSize: Int? = nil, nestedIntermediateSize nestedSize: Int? = nil,
-    feedForwardBias: Bool = false,
+    feedForwardBias: Bool = false, ties: Bool = false,
     attention: (inout DescriptionBuilder, Int, String) throws(ModelError)
       -> AttentionDescription,
     feedForward: (
@@ -32,7 +32,6 @@ extension DescriptionBuilder {
   ) throws(ModelError) -> ModelDescription {
     let hidden = shape.hiddenSize
     let epsilon = try epsilon("rms_norm_eps", default: defaultEpsilon)
-    let activation = try activation("hidden_act")
     var layers: [LayerDescription] = []
     for index in 0..<shape.layers {
       let prefix = "model.layers.\(index)."
@@ -44,7 +43,7 @@ extension DescriptionBuilder {
           prefix + "mlp.", hidden: hidden,
           intermediate: try intermediateSize(default: defaultSize, nested: nestedSize),
           bias: feedForwardBias,
-          activation: activation)
+          activation: try activation("hidden_act"))
       }
       layers.append(
         LayerDescription(
@@ -54,20 +53,21 @@ extension DescriptionBuilder {
             feedForwardNorm: rootMeanSquare(
               prefix + "post_attention_layernorm", hidden, epsilon: epsilon))))
     }
-    return assemble(
+    return try assemble(
       shape, layers: layers,
-      finalNorm: rootMeanSquare("model.norm", hidden, epsilon: epsilon))
+      finalNorm: rootMeanSquare("model.norm", hidden, epsilon: epsilon), ties: ties)
   }
 
-  /// A model of `layers` with the usual names around them.
+  /// A model of `layers` with the usual names around them; `ties` is the class's default of
+  /// `tie_word_embeddings`.
   mutating func assemble(
     _ shape: ModelShape, layers: [LayerDescription], finalNorm: NormDescription,
-    embedding: String = "model.embed_tokens", outputHead head: String = "lm_head"
-  ) -> ModelDescription {
-    let embedding = tensor(embedding + ".weight", [shape.vocabularySize, shape.hiddenSize])
+    embedding: String = "model.embed_tokens", outputHead: String = "lm_head", ties: Bool = false
+  ) throws(ModelError) -> ModelDescription {
+    let ends = try embeddings(embedding, outputHead, shape, ties: ties)
     return ModelDescription(
       modelType: configuration.modelType, hiddenSize: shape.hiddenSize,
-      vocabularySize: shape.vocabularySize, embedding: embedding, layers: layers,
-      finalNorm: finalNorm, outputHead: outputHead(head, embedding: embedding, shape))
+      vocabularySize: shape.vocabularySize, embedding: ends.embedding, layers: layers,
+      finalNorm: finalNorm, outputHead: ends.head)
   }
 }

@@ -9,7 +9,8 @@ extension ModelFamily {
     let hidden = shape.hiddenSize
     let size = try builder.intermediateSize()
     let activation = try builder.activation("hidden_act")
-    let (experts, perToken) = try builder.experts("num_local_experts", layers: shape.layers)
+    let (experts, perToken) = try builder.experts(
+      "num_local_experts", "num_experts", layers: shape.layers, perToken: 2)
     return try builder.preNormDecoder(shape, epsilon: 1e-5) {
       builder, _, prefix throws(ModelError) in
       var attention = builder.separateAttention(prefix, shape, rotary: rotary)

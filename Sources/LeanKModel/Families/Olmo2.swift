@@ -42,7 +42,7 @@ extension DescriptionBuilder {
             feedForwardOutputNorm: rootMeanSquare(
               prefix + "post_feedforward_layernorm", hidden, epsilon: epsilon))))
     }
-    return assemble(
+    return try assemble(
       shape, layers: layers,
       finalNorm: rootMeanSquare("model.norm", hidden, epsilon: epsilon))
   }

@@ -3,7 +3,8 @@ extension ModelFamily {
   static let phi3 = ModelFamily("phi3") {
     (builder: inout DescriptionBuilder) throws(ModelError) in
     let shape = try ModelShape(builder.root, .init(vocabularySize: 32_064))
-    let rotary = try builder.configuration.rotary(headDim: shape.headDim)
+    let rotary = try builder.configuration.rotary(
+      headDim: shape.headDim, defaults: .init(partial: 1, phiPositions: 4096))
     let window = try builder.window()
     let size = try builder.intermediateSize()
     let activation = try builder.activation("hidden_act")

@@ -20,11 +20,9 @@ extension DescriptionBuilder {
   /// `max_window_layers` on where `layer_types` does not say.
   func qwenWindows(_ shape: ModelShape) throws(ModelError) -> [Int?] {
     let isUsed = try root.bool("use_sliding_window", default: false)
-    guard isUsed, let window = try window(default: 4096) else {
-      return [Int?](repeating: nil, count: shape.layers)
-    }
+    let window = isUsed ? try window(default: 4096) : nil
     let first = try root.integer(
       "max_window_layers", in: 0...ModelConfiguration.sizeLimit, default: 28)
-    return try slidingLayers(shape.layers) { $0 >= first }.map { $0 ? window : nil }
+    return try slidingWindows(shape.layers, window) { window != nil && $0 >= first }
   }
 }

@@ -12,7 +12,7 @@ extension ModelFamily {
     let epsilon = try builder.epsilon("rms_norm_eps", default: 1e-6)
     let activation = try builder.activation("hidden_act")
     let (experts, perToken) = try builder.experts(
-      "num_experts", "num_local_experts", layers: shape.layers)
+      "num_experts", "num_local_experts", layers: shape.layers, perToken: 8)
     let expertSize = try builder.intermediateSize("moe_intermediate_size")
     let renormalise = try root.bool("norm_topk_prob", default: false)
     let step = try root.integer("decoder_sparse_step", in: 1...shape.layers, default: 1)

@@ -18,14 +18,17 @@ extension ModelFamily {
     }
     let bias = try root.bool("attention_bias", default: false)
     let isSliding = try root.bool("use_sliding_window", default: false)
-    let window = isSliding ? try builder.window() : nil
-    let sliding = try builder.slidingLayers(shape.layers) { rotates[$0] == 0 }
+    let window = try builder.window()
+    let windows = try builder.slidingWindows(shape.layers, window) {
+      isSliding && window != nil && rotates[$0] == 0
+    }
     return try builder.preNormDecoder(
-      shape, epsilon: 1e-6, feedForwardBias: try root.bool("mlp_bias", default: false)
+      shape, epsilon: 1e-6, feedForwardBias: try root.bool("mlp_bias", default: false),
+      ties: true
     ) { builder, layer, prefix throws(ModelError) in
       var attention = builder.separateAttention(
         prefix, shape, bias: bias, outputBias: bias, rotary: rotates[layer] == 0 ? nil : rotary)
-      attention.slidingWindow = sliding[layer] ? window : nil
+      attention.slidingWindow = windows[layer]
       return attention
     }
   }

@@ -3,7 +3,8 @@ extension ModelFamily {
   static let stableLM = ModelFamily("stablelm") {
     (builder: inout DescriptionBuilder) throws(ModelError) in
     let root = builder.root
-    let shape = try ModelShape(root, .init(kvHeads: 32, vocabularySize: 50_304))
+    let shape = try ModelShape(
+      root, .init(kvHeads: 32, derivesHeadDim: true, vocabularySize: 50_304))
     let hidden = shape.hiddenSize
     let rotary = try builder.configuration.rotary(
       headDim: shape.headDim, defaults: .init(partial: 0.25))
@@ -38,7 +39,7 @@ extension ModelFamily {
           block: BlockDescription(
             isParallel: isParallel, attentionNorm: input, feedForwardNorm: second)))
     }
-    return builder.assemble(
+    return try builder.assemble(
       shape, layers: layers,
       finalNorm: builder.layerNorm("model.norm", [hidden], bias: true, epsilon: epsilon))
   }

@@ -29,8 +29,9 @@ extension ModelFamily {
             feedForwardNorm: builder.layerNorm(
               prefix + "post_attention_layernorm", [hidden], bias: true, epsilon: epsilon))))
     }
-    return builder.assemble(
+    return try builder.assemble(
       shape, layers: layers,
-      finalNorm: builder.layerNorm("model.norm", [hidden], bias: true, epsilon: epsilon))
+      finalNorm: builder.layerNorm("model.norm", [hidden], bias: true, epsilon: epsilon),
+      ties: true)
   }
 }
