@@ -70,6 +70,22 @@ struct GenerateTests {
   }
 
   /// Bytes by hand: what is cached after the prompt and 5 of 6 decoded tokens.
+  /// The prompts of the main job are the reference's text.
+  @Test(
+    "the bundled prompts are the reference's text",
+    arguments: [(213, "amber-bridge"), (252, "silver-falcon")])
+  func bundledPrompts(tokens: Int, name: String) throws {
+    let prompt = String(decoding: try Fixtures.bytes("Prompts/\(name).txt"), as: UTF8.self)
+    #expect(prompt == (try text(tokens)))
+    let run = try leank(
+      expecting: 0,
+      [
+        "generate", Self.model, "--prompt-file", Fixtures.path("Prompts/\(name).txt"),
+        "--max-tokens", "6", "--ignore-eos",
+      ])
+    #expect(run.output == (tokens == 213 ? " 4821.\n" : " 9037.\n"))
+  }
+
   @Test("the cache is counted") func cacheBytes() throws {
     func bytes(_ arguments: [String]) throws -> (Int?, Int?) {
       let json = try leank(
