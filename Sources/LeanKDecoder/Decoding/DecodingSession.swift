@@ -132,16 +132,28 @@ public struct DecodingSession {
   }
 
   /// Takes `x` through one layer; returns the residual stream after it and the attention before it
-  /// joined the stream.
+  /// joined the stream. `record` gets what a backward pass needs, unless it is nil.
+  mutating func apply(
+    layer index: Int, _ weights: LayerWeights, to x: Matrix, _ pass: TokenPass,
+    _ table: RotaryTable?, _ compute: ComputeContext, record: inout LayerRecord?
+  ) throws(DecoderError) -> (hidden: Matrix, attention: Matrix) {
+    var attended: Matrix?
+    let result = try weights.block.forward(x, weights.feedForward, compute, record: &record) {
+      normed throws(DecoderError) in
+      let values = try layers[index].attend(normed, pass, weights.attention, table, compute)
+      attended = values
+      return weights.attention.output.forward(values, compute)
+    }
+    record?.attended = attended
+    return result
+  }
+
   mutating func apply(
     layer index: Int, _ weights: LayerWeights, to x: Matrix, _ pass: TokenPass,
     _ table: RotaryTable?, _ compute: ComputeContext
   ) throws(DecoderError) -> (hidden: Matrix, attention: Matrix) {
-    try weights.block.forward(x, weights.feedForward, compute) { normed throws(DecoderError) in
-      let attended = try layers[index].attend(
-        normed, pass, weights.attention, table, compute)
-      return weights.attention.output.forward(attended, compute)
-    }
+    var record: LayerRecord?
+    return try apply(layer: index, weights, to: x, pass, table, compute, record: &record)
   }
 
   /// Notes that a pass went through all layers.

@@ -9,23 +9,23 @@ struct Block: Sendable {
 
   /// Takes `x`, [tokens, hidden], through a layer whose attention is `attend`, [tokens, hidden] ->
   /// [tokens, hidden] after its output projection. Returns the stream after the layer, and the
-  /// attention before it joined the stream.
+  /// attention before it joined the stream. `record` gets what a backward pass needs, unless it is nil.
   func forward(
     _ x: Matrix, _ feedForward: FeedForward, _ compute: ComputeContext,
-    attend: (Matrix) throws(DecoderError) -> Matrix
+    record: inout LayerRecord?, attend: (Matrix) throws(DecoderError) -> Matrix
   ) throws(DecoderError) -> (hidden: Matrix, attention: Matrix) {
-    var attended = try attend(normed(x, attentionNorm))
-    attended = normed(attended, attentionOutputNorm)
+    record?.input = x
+    let attentionInput = normed(x, attentionNorm)
+    record?.attentionInput = attentionInput
+    let attended = normed(try attend(attentionInput), attentionOutputNorm)
     var y = x
-    if isParallel {
-      let other = try feedForward.forward(normed(x, feedForwardNorm), compute)
-      y.add(attended, times: residualMultiplier)
-      y.add(normed(other, feedForwardOutputNorm), times: residualMultiplier)
-    } else {
-      y.add(attended, times: residualMultiplier)
-      let other = try feedForward.forward(normed(y, feedForwardNorm), compute)
-      y.add(normed(other, feedForwardOutputNorm), times: residualMultiplier)
-    }
+    if !isParallel { y.add(attended, times: residualMultiplier) }
+    record?.middle = y
+    let feedForwardInput = normed(y, feedForwardNorm)
+    record?.feedForwardInput = feedForwardInput
+    let other = try feedForward.forward(feedForwardInput, compute, record: &record)
+    if isParallel { y.add(attended, times: residualMultiplier) }
+    y.add(normed(other, feedForwardOutputNorm), times: residualMultiplier)
     return (y, attended)
   }
 

@@ -7,11 +7,13 @@ enum FeedForward: Sendable {
   case mixture(MixtureOfExperts)
 
   /// [tokens, hidden] -> [tokens, hidden]. Only a mixture reads weights here, those of the experts
-  /// that the tokens chose.
-  func forward(_ x: Matrix, _ compute: ComputeContext) throws(DecoderError) -> Matrix {
+  /// that the tokens chose. `record` gets what a backward pass needs, unless it is nil.
+  func forward(
+    _ x: Matrix, _ compute: ComputeContext, record: inout LayerRecord?
+  ) throws(DecoderError) -> Matrix {
     switch self {
-    case .gated(let gated): gated.forward(x, compute)
-    case .plain(let plain): plain.forward(x, compute)
+    case .gated(let gated): gated.forward(x, compute, record: &record)
+    case .plain(let plain): plain.forward(x, compute, record: &record)
     case .mixture(let mixture): try mixture.forward(x, compute)
     }
   }
@@ -25,8 +27,17 @@ struct GatedFeedForward: Sendable {
   let activation: Activation
 
   func forward(_ x: Matrix, _ compute: ComputeContext) -> Matrix {
+    var record: LayerRecord?
+    return forward(x, compute, record: &record)
+  }
+
+  func forward(
+    _ x: Matrix, _ compute: ComputeContext, record: inout LayerRecord?
+  ) -> Matrix {
     var hidden = gate.forward(x, compute)
     let linear = up.forward(x, compute)
+    record?.gate = hidden
+    record?.up = linear
     if activation == .silu {
       compute.kernels.siluProduct(&hidden.values, linear.values)
     } else {
@@ -43,8 +54,11 @@ struct PlainFeedForward: Sendable {
   let down: Linear
   let activation: Activation
 
-  func forward(_ x: Matrix, _ compute: ComputeContext) -> Matrix {
+  func forward(
+    _ x: Matrix, _ compute: ComputeContext, record: inout LayerRecord?
+  ) -> Matrix {
     var hidden = up.forward(x, compute)
+    record?.gate = hidden
     activation.apply(&hidden)
     return down.forward(hidden, compute)
   }
