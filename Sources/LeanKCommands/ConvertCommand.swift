@@ -109,7 +109,7 @@ struct ConvertCommand: Subcommand {
     let loaded = try MaskInput.read(mask, for: source, instance: instanceOptions.chosen)
     let plan = try PruningPlan(source: source, mask: loaded.document.mask, layout: layout)
     let deployment = try deployment(for: loaded.document)
-    let beside = try MaskBeside(loaded, plan: plan, deployment: deployment, source: source)
+    let beside = try ConvertedMask(loaded, plan: plan, deployment: deployment, source: source)
 
     var conversion = Conversion(
       source: source, plan: plan, output: output, mask: beside.bytes,

@@ -1,3 +1,5 @@
+import HeapModule
+
 /// LeanK's official rule, ties apart.
 enum QuantileRule {
   static func kept(of heads: [ScoredHead], ratio: Double, unit: Int) -> [ChannelSet] {
@@ -41,15 +43,15 @@ enum QuantileRule {
 /// unit divides every head_dim, it is the same.
 enum BudgetRule {
   /// The next group of a head that is not yet kept.
-  private struct Candidate {
+  private struct Candidate: Comparable {
     let head: Int
     let group: Int
     let size: Int
     let mean: Double
 
-    /// Higher mean first, then the lower head.
-    static func precedes(_ left: Candidate, _ right: Candidate) -> Bool {
-      left.mean != right.mean ? left.mean > right.mean : left.head < right.head
+    /// The higher mean is chosen first, then the lower head.
+    static func < (left: Candidate, right: Candidate) -> Bool {
+      left.mean != right.mean ? left.mean < right.mean : left.head > right.head
     }
   }
 
@@ -57,13 +59,13 @@ enum BudgetRule {
     let channels = heads.reduce(0) { $0 + $1.width }
     let target = Double(channels) * (1 - ratio)
     var groups = [Int](repeating: 0, count: heads.count)
-    var queue = Heap(Candidate.precedes)
+    var queue = Heap<Candidate>()
     for head in heads.indices {
       if let first = candidate(heads[head], head, 0, unit) { queue.insert(first) }
     }
     var kept = 0
     // a head's groups enter one after the other, so none is kept before an earlier one
-    while let best = queue.popFirst() {
+    while let best = queue.popMax() {
       // the nearer of the two counts, the larger one in the middle
       guard target - Double(kept) >= Double(kept + best.size) - target else { break }
       kept += best.size
@@ -87,39 +89,5 @@ enum BudgetRule {
     return Candidate(
       head: index, group: group, size: members.count,
       mean: members.reduce(0) { $0 + head.scores[$1] } / Double(members.count))
-  }
-}
-
-/// A binary heap: the first element by `precedes` comes out first.
-private struct Heap<Element> {
-  private var elements: [Element] = []
-  private let precedes: (Element, Element) -> Bool
-
-  init(_ precedes: @escaping (Element, Element) -> Bool) { self.precedes = precedes }
-
-  mutating func insert(_ element: Element) {
-    elements.append(element)
-    var index = elements.count - 1
-    while index > 0, precedes(elements[index], elements[(index - 1) / 2]) {
-      elements.swapAt(index, (index - 1) / 2)
-      index = (index - 1) / 2
-    }
-  }
-
-  mutating func popFirst() -> Element? {
-    guard let first = elements.first, let last = elements.popLast() else { return nil }
-    guard !elements.isEmpty else { return first }
-    elements[0] = last
-    var index = 0
-    while true {
-      var best = index
-      for child in [2 * index + 1, 2 * index + 2]
-      where child < elements.count && precedes(elements[child], elements[best]) {
-        best = child
-      }
-      guard best != index else { return first }
-      elements.swapAt(index, best)
-      index = best
-    }
   }
 }

@@ -166,12 +166,12 @@ public struct AttentionDescription: Sendable, Hashable {
   public var rotary: RotaryDescription?
   public var queryKeyNorm: QueryKeyNorm?
   /// [query heads]: one more logit in each softmax that takes weight but has no value.
-  public var sinks: String?
+  public var sinkLogits: String?
 
   public init(
     queryHeads: Int, kvHeads: Int, headDim: Int, query: HeadRows, key: HeadRows, value: HeadRows,
     output: LinearDescription, scale: Float, scoreSoftcap: Float? = nil, slidingWindow: Int? = nil,
-    rotary: RotaryDescription?, queryKeyNorm: QueryKeyNorm? = nil, sinks: String? = nil
+    rotary: RotaryDescription?, queryKeyNorm: QueryKeyNorm? = nil, sinkLogits: String? = nil
   ) {
     self.queryHeads = queryHeads
     self.kvHeads = kvHeads
@@ -185,7 +185,7 @@ public struct AttentionDescription: Sendable, Hashable {
     self.slidingWindow = slidingWindow
     self.rotary = rotary
     self.queryKeyNorm = queryKeyNorm
-    self.sinks = sinks
+    self.sinkLogits = sinkLogits
   }
 
   /// Query heads that share one KV head.

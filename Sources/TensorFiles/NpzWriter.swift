@@ -8,7 +8,7 @@ public enum NpzWriter {
   public static func bytes(of tensors: [NamedTensor]) throws(TensorFileError) -> [UInt8] {
     var zip = ZipWriter()
     for tensor in tensors {
-      // numpy aligns nothing, but a reader that maps the file is glad of it
+      // numpy aligns nothing; aligned data can be mapped and used in place
       try zip.add(tensor.name + ".npy", try NpyWriter.bytes(of: tensor.array), alignment: 64)
     }
     return zip.bytes

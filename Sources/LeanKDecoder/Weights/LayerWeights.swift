@@ -35,7 +35,7 @@ struct LayerLoader {
     let attention = layer.attention
     let norms = layer.block
     let sinkLogits =
-      if let name = attention.sinks {
+      if let name = attention.sinkLogits {
         try reader.vector(name, count: attention.queryHeads)
       } else {
         nil as [Float]?

@@ -29,7 +29,7 @@ extension ModelFamily {
       var attention = builder.separateAttention(
         prefix, shape, bias: bias, outputBias: bias, rotary: rotary)
       attention.slidingWindow = windows[layer]
-      attention.sinks = builder.tensor(prefix + "sinks", [shape.queryHeads])
+      attention.sinkLogits = builder.tensor(prefix + "sinks", [shape.queryHeads])
       return attention
     } feedForward: { builder, _, prefix throws(ModelError) in
       let name = prefix + "mlp.experts."

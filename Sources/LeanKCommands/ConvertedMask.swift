@@ -5,7 +5,7 @@ import LeanKModel
 import LeanKPruning
 
 /// The `mask.leank` that a pruned checkpoint carries.
-struct MaskBeside {
+struct ConvertedMask {
   let bytes: [UInt8]
   let contentID: String
   /// The mask in it.
