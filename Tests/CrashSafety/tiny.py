@@ -38,7 +38,8 @@ def model(folder):
         index["weight_map"].update({t: name for t, _ in tensors})
     json.dump(index, open(folder + "/model.safetensors.index.json", "w"))
     json.dump(dict(model_type="llama", hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=4,
-                   num_key_value_heads=2, head_dim=8, vocab_size=32), open(folder + "/config.json", "w"))
+                   num_key_value_heads=2, head_dim=8, vocab_size=32, tie_word_embeddings=True),
+              open(folder + "/config.json", "w"))
     open(folder + "/tokenizer.json", "w").write("{}")
     head = b"{'descr': '|b1', 'fortran_order': False, 'shape': (2, 2, 8), }"
     head += b" " * (-(len(head) + 11) % 64) + b"\n"
