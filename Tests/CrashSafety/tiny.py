@@ -1,7 +1,12 @@
 """A tiny checkpoint, and what the scripts here need to run leank on it."""
-import hashlib, json, os, struct, subprocess, sys
+import hashlib, json, os, signal, struct, subprocess, sys
 
 MARKER = "LEANK_INCOMPLETE"
+
+# Started in the background a script has signals ignored, and leank leaves ignored ones ignored.
+for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def safetensors(tensors):
