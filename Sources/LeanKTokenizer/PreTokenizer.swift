@@ -21,16 +21,18 @@ enum PreTokenizer: Sendable {
   }
 
   /// Words, and everything else that is no space, as Rust's regular expressions tell them apart.
-  static let whitespace: PreTokenizer = {
+  static var whitespace: PreTokenizer {
     let word = ScalarClass.rustWord
     let other = word.union(.space).complement
     let run: (ScalarClass) -> PatternNode = {
       .repetition(.scalar($0), least: 1, most: nil, .greedy)
     }
     return .split(.node(.alternatives([run(word), run(other)])), .removed, inverted: true)
-  }()
+  }
 
-  static let whitespaceSplit = PreTokenizer.split(.node(.scalar(.space)), .removed, inverted: false)
+  static var whitespaceSplit: PreTokenizer {
+    .split(.node(.scalar(.space)), .removed, inverted: false)
+  }
 
   func apply(
     to pieces: inout Pieces, with machine: inout PatternMachine
