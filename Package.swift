@@ -44,7 +44,8 @@ let package = Package(
       name: "LeanKTools",
       targets: [
         "ByteIO", "StrictJSON", "TensorFiles", "LeanKInterchange", "LeanKModel", "LeanKCheckpoint",
-        "LeanKPruning", "LeanKReport", "LeanKDecoder", "LeanKTokenizer", "LeanKCommands",
+        "LeanKPruning", "LeanKReport", "LeanKDecoder", "LeanKLearn", "LeanKTokenizer",
+        "LeanKCommands",
       ]),
     .executable(name: "leank", targets: ["leank"]),
   ],
@@ -91,11 +92,14 @@ let package = Package(
         "COpenBLAS", numerics,
       ]),
     library(
+      "LeanKLearn",
+      ["LeanKMask", "LeanKModel", "LeanKDecoder", "LeanKTokenizer", "ByteIO", heap, numerics]),
+    library(
       "LeanKCommands",
       [
         "LeanKMask", "LeanKFormat", "LeanKReport", "LeanKInterchange", "LeanKModel",
-        "LeanKCheckpoint", "LeanKPruning", "LeanKDecoder", "LeanKTokenizer", "TensorFiles",
-        "StrictJSON", "ByteIO", crypto, argumentParser,
+        "LeanKCheckpoint", "LeanKPruning", "LeanKDecoder", "LeanKLearn", "LeanKTokenizer",
+        "TensorFiles", "StrictJSON", "ByteIO", crypto, argumentParser,
       ]),
     .executableTarget(
       name: "leank", dependencies: ["LeanKCommands", argumentParser], swiftSettings: strict),
@@ -134,9 +138,15 @@ let package = Package(
         "LeanKMask", "TensorFiles", "StrictJSON", "ByteIO",
       ]),
     tests(
+      "LeanKLearnTests",
+      [
+        "LeanKLearn", "LeanKDecoder", "LeanKModel", "LeanKCheckpoint", "LeanKMask",
+        "LeanKTokenizer", "TensorFiles", "StrictJSON", "ByteIO",
+      ]),
+    tests(
       "LeanKCommandsTests",
       [
-        "LeanKCommands", "LeanKReport", "LeanKModel", "LeanKCheckpoint", "LeanKPruning",
+        "LeanKCommands", "LeanKLearn", "LeanKReport", "LeanKModel", "LeanKCheckpoint", "LeanKPruning",
         "LeanKFormat", "LeanKInterchange", "LeanKTokenizer", "LeanKMask", "TensorFiles",
         "StrictJSON", "ByteIO",
       ]),
