@@ -76,7 +76,7 @@ struct MaskCommand: Subcommand {
   func run(on console: Console) throws -> CInt {
     try checkOutputFile(output, replacing: force)
     let checkpoint = try model.map { try CheckpointDirectory(path: $0) }
-    let geometry = try checkpoint?.geometryDescription.geometries
+    let geometry = try checkpoint?.geometry(checkingShapes: false).geometries
     let found = try MaskInput.scores(
       scores, geometry: geometry, instance: instanceOptions.chosen, kind: scoresKind.kind)
     found.notes.forEach { console.warn($0) }
