@@ -76,6 +76,7 @@ OWN = {
     "dots1": dict(n_routed_experts=4, n_shared_experts=1, first_k_dense_replace=1, routed_scaling_factor=1.0),
     "emu3": dict(text_config=dict(pad_token_id=1)),
     "falcon_h1": dict(mamba_d_ssm=64),
+    "fun_asr_nano": dict(adaptor_config=dict(intermediate_size=16)),
     "gemma3": dict(vision_config=TOWER),
     "gemma3n_text": dict(
         num_hidden_layers=10, num_kv_shared_layers=4, intermediate_size=[96] * 10, activation_sparsity_pattern=[0.0] * 10,
@@ -99,6 +100,10 @@ OWN = {
     "hy_v4_vl": dict(text_config=dict(rope_parameters=rope(8))),
     "inkling2": dict(vision_config=dict(text_hidden_size=64)),
     "inkling2_loop": dict(vision_config=dict(text_hidden_size=64)),
+    "janus": dict(
+        vision_config=dict(projection_dim=64),
+        vq_config=dict(projection_dim=64, image_token_embed_dim=64, num_embeddings=128, base_channels=32),
+    ),
     "kimi_k25": LATENT,
     "lfm2_moe": dict(layer_types=MIXED),
     "lfm2": dict(full_attn_idxs=[2, 4]),
@@ -117,6 +122,9 @@ OWN = {
     "qwen2_vl": dict(text_config=dict(rope_parameters=rope(16))),
     "shieldgemma2": dict(vision_config=TOWER),
     "step3p7": dict(text_config=dict(sliding_window=16)),
+    "vibevoice_asr": dict(
+        acoustic_tokenizer_encoder_config=dict(num_filters=4), semantic_tokenizer_encoder_config=dict(num_filters=4)
+    ),
     "youtu": dict(head_dim=8),
     "zamba2": dict(
         layers_block_type=HYBRID, layer_types=HYBRID, hybrid_layer_ids=[1, 4], attention_head_dim=32, mamba_headdim=16,
@@ -131,7 +139,7 @@ TOWERS = ("vision", "audio", "vit", "image", "speech", "sam_", "vq", "adapter", 
 OTHERS = re.compile(r"mlp|experts|feed_forward|\.fc\d|ffn|moe|visual|vision|audio")
 PROJECTIONS = re.compile(r"k_proj\.weight|qkv")
 NAMES = {}
-for table in ("MODEL_FOR_CAUSAL_LM", "MODEL_FOR_IMAGE_TEXT_TO_TEXT"):
+for table in ("MODEL_FOR_CAUSAL_LM", "MODEL_FOR_MULTIMODAL_LM"):
     for model_type, name in getattr(modeling_auto, table + "_MAPPING_NAMES").items():
         NAMES[model_type] = name if isinstance(name, str) else name[0]
 

@@ -16,7 +16,7 @@ import Testing
 
   /// Types by outcome, with the reason of those that are refused; `Caches/table.tsv` is this table.
   @Test func neverWrong() throws {
-    #expect(CacheFixture.all.count >= 200)
+    #expect(CacheFixture.all.count >= 210)
     var lines: [String] = []
     var right = 0
     var unknown = 0
@@ -34,8 +34,8 @@ import Testing
         lines.append("\(model.name)\trefused\t\(error.detail)")
       }
     }
-    #expect(right >= 145)
-    #expect(unknown >= 110)
+    #expect(right >= 155)
+    #expect(unknown >= 115)
     let table = lines.joined(separator: "\n") + "\n"
     let expected = try String(decoding: Fixtures.bytes("Caches/table.tsv"), as: UTF8.self)
     guard table != expected else { return }
@@ -70,7 +70,7 @@ import Testing
     for model in Self.unknown {
       let layers = try model.geometry().layers
       var changes: [[String: (any Sendable)?]] = keys.flatMap { key in
-        [1, 3, 5, 12, 48].map { [key: $0] } + [[key: nil]]
+        [1, 3, 48].map { [key: $0] } + [[key: nil]]
       }
       for index in layers.indices {
         for word in ["linear_attention", "sliding_attention"] {
@@ -92,7 +92,7 @@ import Testing
         }
       }
     }
-    #expect(refused > 2000)
+    #expect(refused > 1500)
   }
 
   /// Tensors of other shapes, missing ones and further ones are named.

@@ -82,8 +82,10 @@ struct AttentionStack {
     let projection = parts[parts.count - 2]
     guard projection == Member.separate || fused.contains(projection) else { return nil }
     let outer = parts.dropLast(5)
-    let isTower = outer.contains { part in
-      let part = part.lowercased()
+    let isTower = outer.indices.contains { index in
+      let part = outer[index].lowercased()
+      // Some language models call their own layers an encoder.
+      if part == "encoder", outer[..<index].contains("language_model") { return false }
       return part == "vit" || towers.contains { part.contains($0) }
     }
     guard !isTower else { return nil }
