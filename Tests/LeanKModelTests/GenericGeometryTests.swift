@@ -70,7 +70,7 @@ import Testing
     for model in Self.unknown {
       let layers = try model.geometry().layers
       var changes: [[String: (any Sendable)?]] = keys.flatMap { key in
-        [1, 3, 48].map { [key: $0] } + [[key: nil]]
+        [1, 48].map { [key: $0] } + [[key: nil]]
       }
       for index in layers.indices {
         for word in ["linear_attention", "sliding_attention"] {
@@ -92,7 +92,7 @@ import Testing
         }
       }
     }
-    #expect(refused > 1500)
+    #expect(refused > 1200)
   }
 
   /// Tensors of other shapes, missing ones and further ones are named.
@@ -126,6 +126,7 @@ import Testing
     (#"{"kv_lora_rank":16}"#, "latent attention"),
     (#"{"is_encoder_decoder":true}"#, "at key \"is_encoder_decoder\""),
     (#"{"use_bidirectional_attention":true}"#, "at key \"use_bidirectional_attention\""),
+    (#"{"architectures":["GPT7ForMaskedLM"]}"#, "at key \"architectures\""),
     (#"{"num_loops":2}"#, "at key \"num_loops\""),
     (#"{"total_ut_steps":4}"#, "at key \"total_ut_steps\""),
     (#"{"cla_share_factor":2}"#, "at key \"cla_share_factor\""),
@@ -191,7 +192,10 @@ import Testing
   func packed(config: String, suffix: String, each: Int, packsRows: Bool?) throws {
     var shapes: [String: [Int]] = [:]
     for (name, shape) in Self.shapes(layers: 2) {
-      guard name.contains("_proj") else { continue }
+      guard name.contains("_proj") else {
+        shapes[name] = shape
+        continue
+      }
       let (rows, columns) = (shape[0], shape[1])
       let packed =
         switch packsRows {

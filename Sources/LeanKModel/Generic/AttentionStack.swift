@@ -18,6 +18,8 @@ struct AttentionStack {
   /// Every layer of the stack that has a tensor, and those that predict further tokens.
   let indices: Set<Int>
   let predictors: Set<Int>
+  /// What the names of the stack's layers begin with, up to their number.
+  let prefix: String
 
   private static let blocks: Set = ["self_attn", "attention", "attn", "mixer"]
   private static let fused: Set = ["qkv_proj", "query_key_value", "Wqkv", "qkv"]
@@ -59,7 +61,8 @@ struct AttentionStack {
           + "be the language model")
     }
     self.layers = layers
-    let prefix = first.prefix { $0 != "\n" }
+    let prefix = String(first.prefix { $0 != "\n" })
+    self.prefix = prefix
     var indices: Set<Int> = []
     var predictors: Set<Int> = []
     for name in names where name.hasPrefix(prefix) {
@@ -70,6 +73,28 @@ struct AttentionStack {
     }
     self.indices = indices
     self.predictors = predictors
+  }
+
+  private static let embeddings: Set = [
+    "embed_tokens", "embeddings", "embed_in", "word_embeddings", "wte", "tok_embeddings",
+    "embedding", "embed",
+  ]
+
+  /// Fails where no embedding of tokens lies beside the stack, or around it: layers that see pictures
+  /// or sounds go by the same names.
+  func checkEmbedding(_ weights: WeightShapes) throws(ModelError) {
+    let isThere = weights.shapes.contains { name, shape in
+      let parts = name.split(separator: ".")
+      guard shape.count == 2, parts.count >= 2, parts.last == "weight",
+        Self.embeddings.contains(String(parts[parts.count - 2]))
+      else { return false }
+      let place = name.dropLast((parts[parts.count - 2] + ".weight").count)
+      return prefix.hasPrefix(place)
+    }
+    guard !isThere else { return }
+    throw ModelError(
+      .missingKey,
+      "no embedding of tokens, such as embed_tokens.weight, lies beside \(quoted(prefix + "N"))")
   }
 
   /// The stack, the layer and the member that a tensor belongs to, nil where it gives no keys.

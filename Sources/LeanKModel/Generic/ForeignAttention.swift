@@ -23,6 +23,10 @@ extension ConfigurationObject {
     if key == "is_encoder_decoder" || key == "add_cross_attention", value.bool == true {
       throw error(.unsupportedModel, "an encoder's keys are cached beside the decoder's", key)
     }
+    let isMasked = value.values.contains { $0.string?.contains("MaskedLM") ?? false }
+    if key == "architectures", isMasked {
+      throw error(.unsupportedModel, "an encoder caches no keys", key)
+    }
     let isForImages = value.string == "vision"
     if has("bidirectional"), value.bool == true || value.string != nil, !isForImages {
       throw error(.unsupportedModel, "attention that looks ahead", key)

@@ -33,6 +33,7 @@ struct GenericGeometry {
     }
     let stack = try AttentionStack(shapes.keys)
     try stack.checkExtent(kinds.count, object)
+    try stack.checkEmbedding(try WeightShapes(shapes, configuration))
     let shared = try Self.sharedLayers(configuration, text, kinds.count)
     let witness = Witness(
       hidden: try object.integer("hidden_size", in: 1...ModelConfiguration.sizeLimit),
