@@ -15,8 +15,8 @@ pytestmark = [
     pytest.mark.skipif(IS_4, reason="transformers 4 does not know these models"),
 ]
 CACHES = REFERENCE.parent / "Caches" / "models.json"
-# A dense one, one with pictures, hybrids with and without QK-norm, one whose last layers share keys.
-NAMES = ("seed_oss", "idefics3", "qwen3_5", "lfm2", "granitemoehybrid", "nemotron_h", "gemma4_text")
+# A dense one, two with pictures, hybrids with and without QK-norm.
+NAMES = ("seed_oss", "idefics3", "gemma4", "qwen3_5", "lfm2", "granitemoehybrid", "nemotron_h")
 TURN = (0, 20)
 TOKENS = torch.arange(3, 43)[None]
 
@@ -71,6 +71,15 @@ def test_rows(name: str, tmp_path: Path) -> None:
     proof = leank("verify", dense, tmp_path / "pruned", "--structure-only")
     assert proof.returncode == 0, proof.stdout + proof.stderr
     check(name, tmp_path / "pruned", masks, None, tmp_path / "dense")
+
+
+def test_shared_keys_are_refused(tmp_path: Path) -> None:
+    dense, mask = source_of("gemma4_text", tmp_path, masks_of("gemma4_text"))
+    output = tmp_path / "pruned"
+    run = leank("convert", "--model", dense, "--mask", mask, "--output", output, "--layout", "cache", "--quiet")
+    assert run.returncode == 0, run.stderr
+    with pytest.raises(ValueError, match="num_kv_shared_layers"):
+        opened(output)
 
 
 def check(
