@@ -1,4 +1,4 @@
-"""Models that no family of leank knows: converted by their geometry, opened by the loader, against whole keys under the mask."""
+"""Models that no family of leank knows: converted by their geometry, opened by the loader, against whole keys."""
 
 import json
 from pathlib import Path
@@ -66,7 +66,9 @@ def test_cache(name: str, mode: str, tmp_path: Path) -> None:
 def test_rows(name: str, tmp_path: Path) -> None:
     masks = masks_of(name)
     dense, mask = source_of(name, tmp_path, masks)
-    run = leank("convert", "--model", dense, "--mask", mask, "--output", tmp_path / "pruned", "--mode", "static", "--quiet")
+    run = leank(
+        "convert", "--model", dense, "--mask", mask, "--output", tmp_path / "pruned", "--mode", "static", "--quiet"
+    )
     assert run.returncode == 0, run.stderr
     proof = leank("verify", dense, tmp_path / "pruned", "--structure-only")
     assert proof.returncode == 0, proof.stdout + proof.stderr
