@@ -53,20 +53,16 @@ public struct ModelFamily: Sendable {
     return nil
   }
 
-  /// The error of an unknown `model_type`, with why its geometry cannot be told either, where that has
-  /// been tried.
-  static func unknown(
-    _ configuration: ModelConfiguration, because reason: String? = nil
+  /// The error of an unknown `model_type`.
+  private static func unknown(
+    _ configuration: ModelConfiguration
   ) throws(ModelError) -> ModelError {
     let type = configuration.modelType
     let isMultimodal = try configuration.root.object("text_config") != nil
-    let cause = reason.map {
-      ", and its cache cannot be told from config.json and tensors: " + $0
-    }
     return configuration.root.error(
       .unknownModelType,
-      (isMultimodal ? "multimodal " : "") + "model_type \(quoted(type)) is not known"
-        + (cause ?? "") + "; " + wayOut(type, isMultimodal: isMultimodal), "model_type")
+      (isMultimodal ? "multimodal " : "") + "model_type \(quoted(type)) is not known; "
+        + wayOut(type, isMultimodal: isMultimodal), "model_type")
   }
 
   /// What to do about a `model_type` that is not known.

@@ -51,6 +51,8 @@ public struct ModelGeometry: Sendable, Hashable {
   public var shapes: [String: [Int]]
   /// What the model computes; nil of one that is known by its geometry alone.
   public var description: ModelDescription?
+  /// Why there is no description, and the way out.
+  public var unknownType: String?
 
   /// Geometry of each layer, as a mask for this model has to have it.
   public var geometries: [LayerGeometry] { layers.map(\.geometry) }
@@ -103,6 +105,7 @@ extension ModelGeometry {
     modelType = model.description.modelType
     shapes = model.shapes
     description = model.description
+    unknownType = nil
     layers = []
     for (geometry, layer) in zip(geometries, model.description.layers) {
       let attention = layer.attention
@@ -123,12 +126,15 @@ extension ModelGeometry {
   public init(
     configuration: ModelConfiguration, shapes: [String: [Int]]
   ) throws(ModelError) {
+    let failure: ModelError
     do throws(ModelError) {
-      self = try ModelGeometry(
-        try DescribedModel(configuration: configuration, tensorNames: Set(shapes.keys)))
+      let model = try DescribedModel(
+        configuration: configuration, tensorNames: Set(shapes.keys))
+      self = try ModelGeometry(model)
       return
     } catch {
       guard error.code == .unknownModelType else { throw error }
+      failure = error
     }
     do throws(ModelError) {
       let generic = try GenericGeometry(configuration, shapes)
@@ -137,9 +143,19 @@ extension ModelGeometry {
         try ModelFamily.layersWithRows(configuration.modelType, generic) ?? generic.layers
       self.shapes = [:]
       description = nil
+      unknownType = failure.detail + failure.place
     } catch {
-      let place = if case .key(let key)? = error.location { ", at key \(quoted(key))" } else { "" }
-      throw try ModelFamily.unknown(configuration, because: error.detail + place)
+      throw ModelError(
+        .unknownModelType,
+        failure.detail + "; its cache cannot be told from config.json and tensors either: "
+          + error.detail + error.place, at: failure.location, in: failure.path)
     }
+  }
+}
+
+extension ModelError {
+  /// `, at key "..."`, empty where there is none.
+  fileprivate var place: String {
+    if case .key(let key)? = location { ", at key \(quoted(key))" } else { "" }
   }
 }

@@ -125,9 +125,9 @@ public struct PruningPlan: Sendable {
     guard model.knowsRows else {
       throw PruningError(
         .unknownRows,
-        "model_type \(quoted(model.modelType)) is known by the geometry of its cache alone: which "
-          + "channels rotate together, and with them which rows can be left out, is not known: use "
-          + "--layout cache", in: source.path)
+        (model.unknownType ?? "")
+          + "; which rows can be left out is not known, only the geometry of the "
+          + "cache: use --layout cache", in: source.configuration.path)
     }
     let companions = CompanionTensors(of: source)
     var removed: [UTF8Name: RangeSet<Int>] = [:]
