@@ -1,7 +1,7 @@
 import COpenBLAS
 
-/// Products of f32 matrices by OpenBLAS, for the reference attention alone: the side that is checked
-/// against it has loops of its own. The only importer of OpenBLAS.
+/// Products of f32 matrices by OpenBLAS, for attention over whole keys alone: the cached side, which is
+/// checked against it, has loops of its own. The only importer of OpenBLAS.
 enum Blas {
   /// OpenBLAS runs in the calling thread, ours are the threads.
   private static let singleThreaded: Void = openblas_set_num_threads(1)

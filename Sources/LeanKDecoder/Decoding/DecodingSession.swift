@@ -82,7 +82,7 @@ public struct DecodingSession {
     }
     store.endPass()
     end(tokens, pass)
-    return try store.finish(hidden)
+    return try store.finish(hidden, compute)
   }
 
   /// Logits of hidden states after the final norm, [rows, vocabulary].
