@@ -102,7 +102,8 @@ let package = Package(
         "TensorFiles", "StrictJSON", "ByteIO", crypto, argumentParser,
       ]),
     .executableTarget(
-      name: "leank", dependencies: ["LeanKCommands", argumentParser], swiftSettings: strict),
+      name: "leank", dependencies: ["LeanKCommands", "CKernels", argumentParser],
+      swiftSettings: strict),
 
     .target(
       name: "TestSupport", dependencies: ["ByteIO", "StrictJSON", "LeanKMask", "TensorFiles"],
@@ -146,7 +147,8 @@ let package = Package(
     tests(
       "LeanKCommandsTests",
       [
-        "LeanKCommands", "LeanKLearn", "LeanKReport", "LeanKModel", "LeanKCheckpoint", "LeanKPruning",
+        "LeanKCommands", "LeanKLearn", "LeanKReport", "LeanKModel", "LeanKCheckpoint",
+        "LeanKPruning",
         "LeanKFormat", "LeanKInterchange", "LeanKTokenizer", "LeanKMask", "TensorFiles",
         "StrictJSON", "ByteIO",
       ]),

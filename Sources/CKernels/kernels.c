@@ -1,5 +1,6 @@
 #include "CKernels.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -13,12 +14,14 @@ typedef struct {
       float *, size_t, const float *, size_t, size_t, const void *, size_t, size_t, size_t,
       leank_element);
   float (*exp_sum)(float *, size_t, float);
+  float (*largest)(const float *, size_t);
   void (*silu_product)(float *, const float *, size_t);
   void (*pack)(float *, const float *, size_t, size_t, size_t);
   void (*multiply)(
       float *, size_t, const float *, size_t, const float *, size_t, size_t, size_t);
   void (*ordered_dots)(
       float *, size_t, const float *, size_t, size_t, const float *, size_t, size_t, size_t);
+  size_t pack_step;
 } leank_kernels;
 
 #define LK_LOOPS "weight_loops.h"
@@ -67,6 +70,10 @@ float leank_exp_sum(int level, float *x, size_t count, float shift) {
   return levels[level]->exp_sum(x, count, shift);
 }
 
+float leank_largest(int level, const float *x, size_t count) {
+  return levels[level]->largest(x, count);
+}
+
 void leank_silu_product(int level, float *gate, const float *up, size_t count) {
   levels[level]->silu_product(gate, up, count);
 }
@@ -75,6 +82,8 @@ size_t leank_packed_count(int level, size_t tokens, size_t width) {
   const size_t lanes = (size_t)4 << level;
   return (tokens + lanes - 1) / lanes * lanes * width;
 }
+
+size_t leank_pack_step(int level) { return levels[level]->pack_step; }
 
 void leank_pack(
     int level, float *packed, const float *x, size_t x_stride, size_t tokens, size_t width) {

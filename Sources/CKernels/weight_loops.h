@@ -181,6 +181,20 @@ LK_TARGET static float LK_NAME(exp_sum)(float *x, size_t count, float shift) {
   return result;
 }
 
+LK_TARGET static float LK_NAME(largest)(const float *x, size_t count) {
+  VF top = (VF){0} - INFINITY;
+  size_t i = 0;
+  for (; i + LK_LANES <= count; i += LK_LANES) {
+    VF value = *(const VF *)(x + i);
+    VI greater = (VI)(value > top);
+    top = (VF)((greater & (VI)value) | (~greater & (VI)top));
+  }
+  float result = top[0];
+  for (size_t lane = 1; lane < LK_LANES; lane++) result = top[lane] > result ? top[lane] : result;
+  for (; i < count; i++) result = x[i] > result ? x[i] : result;
+  return result;
+}
+
 LK_TARGET static void LK_NAME(silu_product)(float *gate, const float *up, size_t count) {
   size_t i = 0;
   for (; i < count; i += LK_LANES) {
@@ -205,10 +219,14 @@ LK_TARGET static void LK_NAME(silu_product)(float *gate, const float *up, size_t
 LK_INLINE void LK_NAME(multiply_tile)(
     float *out, size_t out_stride, size_t tokens, const float *xt, size_t panels, const float *w,
     size_t w_stride, size_t nr, size_t width) {
-  VF sum[LK_ROWS][LK_PANELS] = {{{0}}};
-  for (size_t first = 0; first < width; first += LK_RUN) {
+  VF sum[LK_ROWS][LK_PANELS];
+  for (size_t first = 0; first == 0 || first < width; first += LK_RUN) {
     const size_t end = width - first < LK_RUN ? width : first + LK_RUN;
-    VF part[LK_ROWS][LK_PANELS] = {{{0}}};
+    VF part[LK_ROWS][LK_PANELS];
+#pragma clang loop unroll(full)
+    for (size_t r = 0; r < nr; r++)
+#pragma clang loop unroll(full)
+      for (size_t p = 0; p < panels; p++) part[r][p] = (VF){0};
     for (size_t k = first; k < end; k++) {
       VF x[LK_PANELS];
 #pragma clang loop unroll(full)
@@ -224,7 +242,8 @@ LK_INLINE void LK_NAME(multiply_tile)(
 #pragma clang loop unroll(full)
     for (size_t r = 0; r < nr; r++)
 #pragma clang loop unroll(full)
-      for (size_t p = 0; p < panels; p++) sum[r][p] += part[r][p];
+      for (size_t p = 0; p < panels; p++)
+        sum[r][p] = first == 0 ? (VF){0} + part[r][p] : sum[r][p] + part[r][p];
   }
   for (size_t r = 0; r < nr; r++) {
     const float *values = (const float *)sum[r];
@@ -263,15 +282,21 @@ LK_TARGET static void LK_NAME(multiply)(
   }
 }
 
+// Channels of a line of memory.
+#define LK_LINE 16
 LK_TARGET static void LK_NAME(pack)(
     float *packed, const float *x, size_t x_stride, size_t tokens, size_t width) {
   for (size_t t = 0; t < tokens;) {
     const size_t rest = tokens - t;
     const size_t lanes = LK_NAME(panels)(rest) * LK_LANES;
     const size_t count = rest < lanes ? rest : lanes;
-    for (size_t k = 0; k < width; k++) {
-      for (size_t i = 0; i < count; i++) packed[k * lanes + i] = x[(t + i) * x_stride + k];
-      for (size_t i = count; i < lanes; i++) packed[k * lanes + i] = 0;
+    // A line of a token's row at a time, so that each is fetched once.
+    for (size_t first = 0; first < width; first += LK_LINE) {
+      const size_t end = width - first < LK_LINE ? width : first + LK_LINE;
+      for (size_t i = 0; i < count; i++)
+        for (size_t k = first; k < end; k++) packed[k * lanes + i] = x[(t + i) * x_stride + k];
+      for (size_t k = first; k < end; k++)
+        for (size_t i = count; i < lanes; i++) packed[k * lanes + i] = 0;
     }
     packed += lanes * width;
     t += count;
@@ -341,10 +366,12 @@ LK_TARGET static void LK_NAME(ordered_dots)(
 
 static const leank_kernels LK_NAME(table) = {
     LK_NAME(widen),   LK_NAME(dot_rows),     LK_NAME(add_rows),
-    LK_NAME(exp_sum), LK_NAME(silu_product), LK_NAME(pack), LK_NAME(multiply), LK_NAME(ordered_dots),
+    LK_NAME(exp_sum), LK_NAME(largest), LK_NAME(silu_product), LK_NAME(pack), LK_NAME(multiply),
+    LK_NAME(ordered_dots), LK_PANELS * LK_LANES,
 };
 
 #undef LK_ROWS
 #undef LK_PANELS
 #undef LK_RUN
+#undef LK_LINE
 #undef LK_TURNED

@@ -111,8 +111,12 @@ import Testing
       values: Self.random(tokens * width, .f32, &generator).values)
     func multiply(_ x: Matrix, _ w: [Float]) -> [Float] {
       var out = [Float](repeating: 0, count: x.rows * stride)
+      // The last parts first: none depends on another.
+      let packed = kernels.packed(x) { pack in
+        for part in (0..<x.rows).blocks(of: kernels.packStep).reversed() { pack(part) }
+      }
       unsafe out.withUnsafeMutableBufferPointer { out in
-        unsafe kernels.multiply(into: out, at: 1, stride: stride, kernels.pack(x), w)
+        unsafe kernels.multiply(into: out, at: 1, stride: stride, packed, w)
       }
       return out
     }
@@ -165,12 +169,26 @@ import Testing
     #expect(kernels.exponentials(&poisoned, 0..<2, shift: 0).isNaN)
   }
 
+  @Test(arguments: levels) func theLargestIsFoundWhereverItIs(level: Int) throws {
+    let kernels = try #require(Kernels(level: level))
+    for count in 0...40 {
+      for place in 0..<max(count, 1) {
+        var x = [Float](repeating: -2, count: count + 2)
+        x[0] = 9
+        x[count + 1] = 9
+        if count > 0 { x[1 + place] = -1 }
+        #expect(kernels.largest(x, 1..<count + 1) == (count > 0 ? -1 : -.infinity))
+      }
+    }
+  }
+
   @Test(arguments: levels) func siluAgreesWithDouble(level: Int) throws {
     let kernels = try #require(Kernels(level: level))
     let input = (-300...300).map { Float($0) * 0.37 }
     let up = input.indices.map { Float($0 % 7) - 3 }
     var gate = input
-    kernels.siluProduct(&gate, up)
+    var span = gate.mutableSpan
+    kernels.siluProduct(&span, up.span)
     for index in input.indices {
       let x = Double(input[index])
       let expected = x / (1 + exp(-x)) * Double(up[index])

@@ -32,11 +32,18 @@ void leank_add_rows(
 // x[i] = exp(x[i] - shift), returns the sum; meant for x[i] <= shift, -infinity gives 0.
 float leank_exp_sum(int level, float *x, size_t count, float shift);
 
+// Largest of `count` floats, of which none is NaN; -infinity where there are none.
+float leank_largest(int level, const float *x, size_t count);
+
 // gate[i] = gate[i] * sigmoid(gate[i]) * up[i].
 void leank_silu_product(int level, float *gate, const float *up, size_t count);
 
 // Elements that `leank_pack` writes.
 size_t leank_packed_count(int level, size_t tokens, size_t width);
+
+// A number of tokens: those that a multiple of it begins can be packed apart from those before, to where
+// `leank_packed_count` of those ends.
+size_t leank_pack_step(int level);
 
 // Rearranges `tokens` rows of x for `leank_multiply`.
 void leank_pack(
@@ -54,6 +61,8 @@ void leank_multiply(
 void leank_ordered_dots(
     int level, float *out, size_t out_stride, const float *x, size_t x_stride, size_t vectors,
     const float *w, size_t w_stride, size_t rows, size_t width);
+
+#include "allocation.h"
 
 #include "cache_codec.h"
 

@@ -18,8 +18,8 @@ struct QKVProjection: Sendable {
   ) -> (query: Matrix, key: Matrix, value: Matrix) {
     var queries = query.forward(x, compute)
     var keys = key.forward(x, compute)
-    queryNorm?.apply(to: &queries)
-    keyNorm?.apply(to: &keys)
+    queryNorm?.apply(to: &queries, compute)
+    keyNorm?.apply(to: &keys, compute)
     return (queries, keys, value.forward(x, compute))
   }
 }

@@ -31,6 +31,19 @@ public struct Matrix: Sendable, Hashable {
       })
   }
 
+  /// Matrices of one width, one below the other; at least one.
+  public init(joining parts: [Matrix]) {
+    if parts.count == 1 {
+      self = parts[0]
+      return
+    }
+    let columns = parts.first?.columns ?? 0
+    precondition(parts.allSatisfy { $0.columns == columns })
+    self.init(
+      rows: parts.reduce(0) { $0 + $1.rows }, columns: columns,
+      values: Array(parts.map(\.values).joined()))
+  }
+
   /// Blocks of columns side by side, each [rows, its width].
   init(columnBlocks blocks: [[Float]], rows: Int, columns: Int) {
     if blocks.count == 1 {

@@ -88,7 +88,10 @@ extension ComputeContext {
     _ x: Matrix, _ weight: WeightMatrix, _ tiles: [Tile], _ width: Int
   ) -> Matrix {
     let kernels = kernels
-    let packed = kernels.pack(x)
+    let blocks = (0..<x.rows).blocks(of: 4 * kernels.packStep)
+    let packed = kernels.packed(x) { pack in
+      concurrently(blocks.count) { pack(blocks[$0]) }
+    }
     return unsafe Matrix(rows: x.rows, columns: width) { out in
       let out = unsafe DisjointElements(out)
       concurrently(tiles.count) { index in

@@ -15,19 +15,21 @@ struct Block: Sendable {
     record: inout LayerRecord?, attend: (Matrix) throws(DecoderError) -> Matrix
   ) throws(DecoderError) -> (hidden: Matrix, attention: Matrix) {
     record?.input = x
-    let attentionInput = normed(x, attentionNorm)
+    let attentionInput = normed(x, attentionNorm, compute)
     record?.attentionInput = attentionInput
-    let attended = normed(try attend(attentionInput), attentionOutputNorm)
+    let attended = normed(try attend(attentionInput), attentionOutputNorm, compute)
     var y = x
     if !isParallel { y.add(attended, times: residualMultiplier) }
     record?.middle = y
-    let feedForwardInput = normed(y, feedForwardNorm)
+    let feedForwardInput = normed(y, feedForwardNorm, compute)
     record?.feedForwardInput = feedForwardInput
     let other = try feedForward.forward(feedForwardInput, compute, record: &record)
     if isParallel { y.add(attended, times: residualMultiplier) }
-    y.add(normed(other, feedForwardOutputNorm), times: residualMultiplier)
+    y.add(normed(other, feedForwardOutputNorm, compute), times: residualMultiplier)
     return (y, attended)
   }
 
-  private func normed(_ x: Matrix, _ norm: Norm?) -> Matrix { norm?.forward(x) ?? x }
+  private func normed(_ x: Matrix, _ norm: Norm?, _ compute: ComputeContext) -> Matrix {
+    norm?.forward(x, compute) ?? x
+  }
 }

@@ -26,6 +26,9 @@ struct GatedFeedForward: Sendable {
   let down: Linear
   let activation: Activation
 
+  /// Elements that one thread multiplies at a time.
+  private static let block = 1 << 15
+
   func forward(_ x: Matrix, _ compute: ComputeContext) -> Matrix {
     var record: LayerRecord?
     return forward(x, compute, record: &record)
@@ -39,7 +42,14 @@ struct GatedFeedForward: Sendable {
     record?.gate = hidden
     record?.up = linear
     if activation == .silu {
-      compute.kernels.siluProduct(&hidden.values, linear.values)
+      let blocks = hidden.values.indices.blocks(of: Self.block)
+      hidden.values.withDisjointElements { elements in
+        compute.concurrently(blocks.count) { index in
+          elements.withElements(blocks[index]) {
+            compute.kernels.siluProduct(&$0, linear.values.span.extracting(blocks[index]))
+          }
+        }
+      }
     } else {
       activation.apply(&hidden)
       for index in hidden.values.indices { hidden.values[index] *= linear.values[index] }

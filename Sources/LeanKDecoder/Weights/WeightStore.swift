@@ -84,11 +84,11 @@ public final class WeightStore {
   }
 
   /// The final norm of `x`, [tokens, hidden].
-  func finish(_ x: Matrix) throws(DecoderError) -> Matrix {
-    if let finalNorm { return finalNorm.forward(x) }
+  func finish(_ x: Matrix, _ compute: ComputeContext) throws(DecoderError) -> Matrix {
+    if let finalNorm { return finalNorm.forward(x, compute) }
     let norm = try Norm(model.description.finalNorm, count: model.description.hiddenSize, reader)
     finalNorm = norm
-    return norm.forward(x)
+    return norm.forward(x, compute)
   }
 
   /// The output projection for `vocabulary`: part of the whole where that may stay in memory, else read
