@@ -18,10 +18,11 @@ typedef struct {
   void (*silu_product)(float *, const float *, size_t);
   void (*pack)(float *, const float *, size_t, size_t, size_t);
   void (*multiply)(
-      float *, size_t, const float *, size_t, const float *, size_t, size_t, size_t);
+      float *, size_t, const float *, size_t, const void *, size_t, size_t, size_t, leank_element,
+      float *);
   void (*ordered_dots)(
       float *, size_t, const float *, size_t, size_t, const float *, size_t, size_t, size_t);
-  size_t pack_step;
+  size_t pack_step, multiply_room;
 } leank_kernels;
 
 #define LK_LOOPS "weight_loops.h"
@@ -90,10 +91,13 @@ void leank_pack(
   levels[level]->pack(packed, x, x_stride, tokens, width);
 }
 
+size_t leank_multiply_room(int level) { return levels[level]->multiply_room; }
+
 void leank_multiply(
-    int level, float *out, size_t out_stride, const float *packed, size_t tokens, const float *w,
-    size_t w_stride, size_t rows, size_t width) {
-  levels[level]->multiply(out, out_stride, packed, tokens, w, w_stride, rows, width);
+    int level, float *out, size_t out_stride, const float *packed, size_t tokens, const void *w,
+    size_t w_stride, size_t rows, size_t width, leank_element type, float *room) {
+  levels[level]->multiply(
+      out, out_stride, packed, tokens, w, w_stride, rows, width, type, room);
 }
 
 void leank_ordered_dots(

@@ -100,27 +100,38 @@ import Testing
     }
   }
 
-  @Test(arguments: levels, [1, 5, 16, 17, 40, 49, 97])
+  /// Several panels, groups, runs and tiles, and parts of them.
+  @Test(arguments: levels, [1, 5, 16, 17, 40, 49, 97, 641])
   func packedProductsAgreeWithDouble(level: Int, tokens: Int) throws {
     let kernels = try #require(Kernels(level: level))
+    for (rows, width, element) in [
+      (13, 70, ElementType.f32), (13, 70, .bf16), (13, 70, .f16), (101, 519, .bf16),
+    ] where width < 100 || [1, 49, 641].contains(tokens) {
+      try check(kernels, tokens: tokens, rows: rows, width: width, element)
+    }
+  }
+
+  private func check(
+    _ kernels: Kernels, tokens: Int, rows: Int, width: Int, _ element: ElementType
+  ) throws {
     var generator = SeededGenerator(seed: UInt64(tokens))
-    let (rows, width, stride) = (13, 70, 15)
-    let w = Self.random(rows * width, .f32, &generator).values
+    let stride = rows + 2
+    let (bytes, w) = Self.random(rows * width, element, &generator)
     let x = Matrix(
       rows: tokens, columns: width,
       values: Self.random(tokens * width, .f32, &generator).values)
-    func multiply(_ x: Matrix, _ w: [Float]) -> [Float] {
-      var out = [Float](repeating: 0, count: x.rows * stride)
+    func multiply(_ x: Matrix, _ w: Span<UInt8>) -> [Float] {
+      var out = [Float](repeating: .nan, count: x.rows * stride)
       // The last parts first: none depends on another.
       let packed = kernels.packed(x) { pack in
         for part in (0..<x.rows).blocks(of: kernels.packStep).reversed() { pack(part) }
       }
       unsafe out.withUnsafeMutableBufferPointer { out in
-        unsafe kernels.multiply(into: out, at: 1, stride: stride, packed, w)
+        unsafe kernels.multiply(into: out, at: 1, stride: stride, packed, w, element)
       }
       return out
     }
-    let out = multiply(x, w)
+    let out = multiply(x, bytes.span)
     for t in 0..<tokens {
       for r in 0..<rows {
         let exact = (0..<width).reduce(0.0) {
@@ -128,10 +139,13 @@ import Testing
         }
         #expect(abs(Double(out[1 + t * stride + r]) - exact) <= 1e-5)
       }
+      // Nothing is written between the rows of `out`.
+      #expect(out[t * stride].isNaN && out[t * stride + rows + 1].isNaN)
     }
     // Alone, the last token and the last row give the same bits.
     let lastToken = Matrix(rows: 1, columns: width, values: Array(x.row(tokens - 1)))
-    let alone = multiply(lastToken, Array(w.suffix(width)))
+    let lastRow = bytes.suffix(width * element.byteWidth)
+    let alone = multiply(lastToken, lastRow.span)
     #expect(alone[1] == out[(tokens - 1) * stride + rows])
   }
 

@@ -49,11 +49,14 @@ size_t leank_pack_step(int level);
 void leank_pack(
     int level, float *packed, const float *x, size_t x_stride, size_t tokens, size_t width);
 
-// out[t * out_stride + r] = x[t] . w[r] for the packed tokens x and `rows` f32 rows. No result
-// depends on which others are computed with it, nor does the order in which its products are summed.
+// Floats that `leank_multiply` needs to work in.
+size_t leank_multiply_room(int level);
+
+// out[t * out_stride + r] = x[t] . w[r] for the packed tokens x and `rows` rows. No result depends on
+// which others are computed with it, nor does the order in which its products are summed.
 void leank_multiply(
-    int level, float *out, size_t out_stride, const float *packed, size_t tokens, const float *w,
-    size_t w_stride, size_t rows, size_t width);
+    int level, float *out, size_t out_stride, const float *packed, size_t tokens, const void *w,
+    size_t w_stride, size_t rows, size_t width, leank_element type, float *room);
 
 // out[v * out_stride + r] = x[v] . w[r] over f32 rows, the products added one after another in ascending
 // order of channels: a channel that is 0 on one side adds nothing, so a row with zeros gives the bits of

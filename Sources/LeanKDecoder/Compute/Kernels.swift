@@ -191,23 +191,28 @@ struct Kernels: Sendable {
     return PackedTokens(count: x.rows, width: columns, values: values)
   }
 
-  /// `out[t * stride + r] = x[t] . w[r]` for every token and every row of `w`, which are as wide.
+  /// `out[t * stride + r] = x[t] . w[r]` for every token and every row of `w`, which are as wide and
+  /// stored as `element`.
   ///
   /// `out` has `stride * (tokens - 1) + rows` elements from `first` on, of which this writes the
   /// first ones of each stride and reads none.
   @unsafe func multiply(
     into out: UnsafeMutableBufferPointer<Float>, at first: Int, stride: Int, _ x: PackedTokens,
-    _ w: [Float]
+    _ w: Span<UInt8>, _ element: ElementType
   ) {
-    guard x.width > 0, x.count > 0, !w.isEmpty else { return }
-    let rows = w.count / x.width
-    precondition(rows * x.width == w.count && rows <= stride && first >= 0)
+    guard x.width > 0, x.count > 0, w.count > 0 else { return }
+    let rows = w.count / (x.width * element.byteWidth)
+    precondition(rows * x.width * element.byteWidth == w.count && rows <= stride && first >= 0)
     precondition(first + (x.count - 1) * stride + rows <= out.count)
-    unsafe x.values.withUnsafeBufferPointer { packed in
-      unsafe w.withUnsafeBufferPointer { w in
-        unsafe leank_multiply(
-          level, out.baseAddress.map { unsafe $0 + first }, stride, packed.baseAddress, x.count,
-          w.baseAddress, x.width, rows, x.width)
+    unsafe withUnsafeTemporaryAllocation(
+      of: Float.self, capacity: leank_multiply_room(level)
+    ) { room in
+      unsafe x.values.withUnsafeBufferPointer { packed in
+        unsafe w.withUnsafeBufferPointer { w in
+          unsafe leank_multiply(
+            level, out.baseAddress.map { unsafe $0 + first }, stride, packed.baseAddress, x.count,
+            w.baseAddress, x.width, rows, x.width, element.code, room.baseAddress)
+        }
       }
     }
   }

@@ -44,6 +44,24 @@ public struct Matrix: Sendable, Hashable {
       values: Array(parts.map(\.values).joined()))
   }
 
+  /// Matrices of as many rows and these columns, whose elements `fill` has to initialise, all of them.
+  @unsafe static func several(
+    rows: Int, columns: [Int], filledBy fill: ([DisjointElements<Float>]) -> Void
+  ) -> [Matrix] {
+    func lend(_ columns: ArraySlice<Int>, _ lent: [DisjointElements<Float>]) -> [Matrix] {
+      guard let first = columns.first else {
+        fill(lent)
+        return []
+      }
+      var others: [Matrix] = []
+      let matrix = unsafe Matrix(rows: rows, columns: first) { elements in
+        others = unsafe lend(columns.dropFirst(), lent + [DisjointElements(elements)])
+      }
+      return [matrix] + others
+    }
+    return lend(columns[...], [])
+  }
+
   /// Blocks of columns side by side, each [rows, its width].
   init(columnBlocks blocks: [[Float]], rows: Int, columns: Int) {
     if blocks.count == 1 {

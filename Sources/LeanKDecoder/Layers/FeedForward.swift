@@ -37,8 +37,10 @@ struct GatedFeedForward: Sendable {
   func forward(
     _ x: Matrix, _ compute: ComputeContext, record: inout LayerRecord?
   ) -> Matrix {
-    var hidden = gate.forward(x, compute)
-    let linear = up.forward(x, compute)
+    // Taken out of the array, for one that is shared would be copied before it is changed.
+    var results = Linear.forward(x, through: [gate, up], compute)
+    let linear = results.removeLast()
+    var hidden = results.removeLast()
     record?.gate = hidden
     record?.up = linear
     if activation == .silu {
