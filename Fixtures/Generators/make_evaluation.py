@@ -30,7 +30,7 @@ USES = [
     ("windowed_mask_r0.5", (4, 16, 1)),
     ("windowed_mask_r0.7", (4, 16, 1)),
     ("windowed_mask_r0.7", (4, 16, 8)),
-    ("windowed_mask_r0.7", (0, 1, 1)),
+    ("windowed_mask_r0.7", (0, 4, 1)),
     ("windowed_mask_r0.7", None),
     ("windowed_mask_r0.5", None),
     ("static_pairs_mask_r0.5", None),

@@ -138,14 +138,17 @@ struct EvalCommand: Subcommand {
     try requireMemory(description, input)
     let evaluation = try evaluate(subject, input, on: console)
 
-    let reports = try results(of: evaluation, subject, checkpoint, context: input.context)
+    let text = EvaluationText(
+      model: escaped(checkpoint.modelName), input: input,
+      reports: try results(of: evaluation, subject, checkpoint, context: input.context),
+      judged: subject.masks)
+    if let report {
+      try writeFileAtomically(
+        Array(text.page.text.utf8).span, to: report, replacing: true, inputs: inputs)
+    }
     if json {
-      try console.print(json: reports)
+      try console.print(json: text.reports)
     } else {
-      let text = EvaluationText(
-        model: escaped(checkpoint.modelName), input: input,
-        namesInstances: Set(mask).count < subject.masks.count, reports: reports,
-        modes: subject.masks.map(\.policy.mode))
       try console.print(text.lines.joined(separator: "\n"))
     }
     return LeankExit.success
@@ -154,12 +157,18 @@ struct EvalCommand: Subcommand {
   private func evaluate(
     _ subject: EvaluationSubject, _ input: EvaluationInput, on console: Console
   ) throws -> MaskEvaluation {
-    _ = WeightStore(subject.model, residentLimit: Machine.memory / 4)
+    let store = WeightStore(subject.model, residentLimit: Machine.memory / 4)
     let progress = ProgressBar(console: console, isShown: !json, label: "judging", unit: "layers")
     Interruption.beginWatching()
     defer { Interruption.endWatching() }
     defer { progress.finish() }
-    fatalError()
+    return try MaskEvaluation.run(
+      store, input.samples, uses: subject.masks.map { MaskEvaluation.Use($0.mask, $0.policy) },
+      batch: batch, ComputeContext(threads: threads ?? Machine.processors)
+    ) { (done, total) throws(DecoderError) in
+      progress.update(done, of: total)
+      if Interruption.isRequested { throw DecoderError(.interrupted, "interrupted") }
+    }
   }
 
   private func results(

@@ -52,10 +52,10 @@ struct SampleTests {
   }
 
   /// What the last question asks for: the key, and how its fact begins.
-  private static let questions = [
-    (/What is the key of (\S+)\? Answer: The key of (\S+) is$/, "The key of "),
-    (/What is the access code for (\S+)\? Answer: The access code for (\S+) is$/, "The access code for "),
-    (/Which number does (\S+) have\? Answer: The number of (\S+) is$/, "Note that the number of "),
+  private let questions = [
+    (/(the key of )(\S+)\? Answer: The key of (\S+) is$/, "The key of "),
+    (/(the access code for )(\S+)\? Answer: The access code for (\S+) is$/, "The access code for "),
+    (/(the password of )(\S+)\? Answer: The password of (\S+) is$/, "that the password of "),
   ]
 
   @Test("a question's answer is what its fact says, among as many facts as its kind has")
@@ -71,17 +71,21 @@ struct SampleTests {
       let ids = sample.tokens.map { Int($0) }
       let answer = try tokenizer.decode(Array(ids.suffix(sample.answer)))
       let words = try tokenizer.decode(Array(ids.dropLast(sample.answer)))
-      let found = Self.questions.compactMap { pattern, fact in
-        words.firstMatch(of: pattern).map { (key: String($0.1), again: String($0.2), fact) }
+      let found = questions.compactMap { pattern, fact in
+        words.firstMatch(of: pattern).map {
+          (key: String($0.2), again: String($0.3), fact: fact)
+        }
       }
       let question = try #require(found.first, "\(words.suffix(120))")
       #expect(question.key == question.again)
-      wordings.insert(question.2)
+      wordings.insert(question.fact)
       let end = try #require(words.ranges(of: "Question: ").first?.lowerBound)
-      let said = words[..<end].matches(of: /(The key of|The access code for|Note that the number of) ([a-z-]+) is(?: \d{4})\./)
-      let fact = question.2 + question.key + " is" + answer + "."
+      let said = words[..<end].matches(
+        of: /(The key of|The access code for|that the password of) ([a-z-]+) is(?: \d{4})\./)
+      let fact = question.fact + question.key + " is" + answer + "."
       #expect(words[..<end].ranges(of: fact).count == 1, "\(fact)")
-      #expect(answer.wholeMatch(of: / [1-9]\d{3}/) != nil)
+      let digits = answer.wholeMatch(of: /\ [1-9]\d{3}/)
+      #expect(digits != nil)
       // The text itself has facts of the first wording about two keys.
       let planted = said.filter { !["amber-bridge", "silver-falcon"].contains($0.2) }
       facts[index % 3].append(planted.count)
@@ -101,7 +105,9 @@ struct SampleTests {
       .samples(2..<3, context: 6400, queries: 64, seed: 1)[0]
     #expect(sample.queries == 64)
     let words = try tokenizer.decode(sample.tokens.map { Int($0) })
-    #expect(words.matches(of: /[a-z]+-[a-z]+ is \d{4}\.\n/).count >= 18 || words.matches(of: /The key of [a-z-]+ is/).count >= 18)
+    #expect(
+      words.matches(of: /[a-z]+-[a-z]+ is \d{4}\.\n/).count >= 18
+        || words.matches(of: /The key of [a-z-]+ is/).count >= 18)
   }
 
   @Test("what does not fit is refused by name")

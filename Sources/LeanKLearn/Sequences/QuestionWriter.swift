@@ -58,9 +58,9 @@ struct QuestionWriter {
       "\n\nQuestion: What is the access code for \(key)? Answer: The access code for \(key) is"
     },
     Wording { key, value in
-      "\nNote that the number of \(key) is \(value).\n"
+      "\nRemember that the password of \(key) is \(value).\n"
     } question: { key in
-      "\n\nQuestion: Which number does \(key) have? Answer: The number of \(key) is"
+      "\n\nQuestion: What is the password of \(key)? Answer: The password of \(key) is"
     },
   ]
 
