@@ -212,13 +212,39 @@ LK_TARGET static void LK_NAME(silu_product)(float *gate, const float *up, size_t
   }
 }
 
+LK_INLINE void LK_NAME(silu_gradient_vector)(
+    float *gradient, float *up_gradient, const float *gate, const float *up) {
+  const VF g = *(const VF *)gate, d = *(const VF *)gradient;
+  const VF sigmoid = 1.0f / (1.0f + LK_NAME(exp_vector)(-g));
+  *(VF *)up_gradient = d * g * sigmoid;
+  *(VF *)gradient = d * *(const VF *)up * sigmoid * (1.0f + g * (1.0f - sigmoid));
+}
+
+LK_TARGET static void LK_NAME(silu_gradient)(
+    float *gradient, float *up_gradient, const float *gate, const float *up, size_t count) {
+  size_t i = 0;
+  for (; i + LK_LANES <= count; i += LK_LANES)
+    LK_NAME(silu_gradient_vector)(gradient + i, up_gradient + i, gate + i, up + i);
+  if (i < count) {
+    const size_t rest = (count - i) * sizeof(float);
+    float d[LK_LANES] = {0}, du[LK_LANES], g[LK_LANES] = {0}, u[LK_LANES] = {0};
+    memcpy(d, gradient + i, rest);
+    memcpy(g, gate + i, rest);
+    memcpy(u, up + i, rest);
+    LK_NAME(silu_gradient_vector)(d, du, g, u);
+    memcpy(gradient + i, d, rest);
+    memcpy(up_gradient + i, du, rest);
+  }
+}
+
 // `nr` rows of f32 weights against `panels` vectors of tokens, both constants: lanes are tokens, a
-// weight is broadcast. Partial sums over LK_RUN channels are added up apart, which keeps rounding
+// weight is broadcast. Element k of row r is w[r * w_row + k * w_element], one of which is 1 and
+// constant. Partial sums over LK_RUN channels are added up apart, which keeps rounding
 // small and its order one and the same for every row and token.
 #define LK_RUN 512
 LK_INLINE void LK_NAME(multiply_tile)(
     float *out, size_t out_stride, size_t tokens, const float *xt, size_t panels, const float *w,
-    size_t w_stride, size_t nr, size_t width) {
+    size_t w_row, size_t w_element, size_t nr, size_t width) {
   VF sum[LK_ROWS][LK_PANELS];
   for (size_t first = 0; first == 0 || first < width; first += LK_RUN) {
     const size_t end = width - first < LK_RUN ? width : first + LK_RUN;
@@ -234,7 +260,7 @@ LK_INLINE void LK_NAME(multiply_tile)(
         x[p] = *(const VF *)(xt + (k * panels + p) * LK_LANES);
 #pragma clang loop unroll(full)
       for (size_t r = 0; r < nr; r++) {
-        const float weight = w[r * w_stride + k];
+        const float weight = w[r * w_row + k * w_element];
 #pragma clang loop unroll(full)
         for (size_t p = 0; p < panels; p++) part[r][p] += weight * x[p];
       }
@@ -253,33 +279,48 @@ LK_INLINE void LK_NAME(multiply_tile)(
 
 LK_INLINE void LK_NAME(multiply_panel)(
     float *out, size_t out_stride, size_t tokens, const float *xt, size_t panels, const float *w,
-    size_t w_stride, size_t rows, size_t width) {
+    size_t w_row, size_t w_element, size_t rows, size_t width) {
   size_t r = 0;
   for (; r + LK_ROWS <= rows; r += LK_ROWS)
     LK_NAME(multiply_tile)(
-        out + r, out_stride, tokens, xt, panels, w + r * w_stride, w_stride, LK_ROWS, width);
+        out + r, out_stride, tokens, xt, panels, w + r * w_row, w_row, w_element, LK_ROWS, width);
   for (; r < rows; r++)
     LK_NAME(multiply_tile)(
-        out + r, out_stride, tokens, xt, panels, w + r * w_stride, w_stride, 1, width);
+        out + r, out_stride, tokens, xt, panels, w + r * w_row, w_row, w_element, 1, width);
 }
 
-LK_TARGET static void LK_NAME(multiply)(
-    float *out, size_t out_stride, const float *packed, size_t tokens, const float *w,
-    size_t w_stride, size_t rows, size_t width) {
+LK_INLINE void LK_NAME(multiply_any)(
+    float *out, size_t out_stride, const float *packed, size_t tokens, const float *w, size_t w_row,
+    size_t w_element, size_t rows, size_t width) {
   for (size_t t = 0; t < tokens;) {
     const size_t rest = tokens - t;
     const size_t panels = LK_NAME(panels)(rest);
     const size_t count = rest < panels * LK_LANES ? rest : panels * LK_LANES;
     float *o = out + t * out_stride;
     if (panels == LK_PANELS)
-      LK_NAME(multiply_panel)(o, out_stride, count, packed, LK_PANELS, w, w_stride, rows, width);
+      LK_NAME(multiply_panel)(
+          o, out_stride, count, packed, LK_PANELS, w, w_row, w_element, rows, width);
     else if (panels == 2)
-      LK_NAME(multiply_panel)(o, out_stride, count, packed, 2, w, w_stride, rows, width);
+      LK_NAME(multiply_panel)(
+          o, out_stride, count, packed, 2, w, w_row, w_element, rows, width);
     else
-      LK_NAME(multiply_panel)(o, out_stride, count, packed, 1, w, w_stride, rows, width);
+      LK_NAME(multiply_panel)(
+          o, out_stride, count, packed, 1, w, w_row, w_element, rows, width);
     packed += panels * LK_LANES * width;
     t += count;
   }
+}
+
+LK_TARGET static void LK_NAME(multiply)(
+    float *out, size_t out_stride, const float *packed, size_t tokens, const float *w,
+    size_t w_stride, size_t rows, size_t width) {
+  LK_NAME(multiply_any)(out, out_stride, packed, tokens, w, w_stride, 1, rows, width);
+}
+
+LK_TARGET static void LK_NAME(multiply_columns)(
+    float *out, size_t out_stride, const float *packed, size_t tokens, const float *w,
+    size_t w_stride, size_t columns, size_t width) {
+  LK_NAME(multiply_any)(out, out_stride, packed, tokens, w, 1, w_stride, columns, width);
 }
 
 // Channels of a line of memory.
@@ -366,7 +407,8 @@ LK_TARGET static void LK_NAME(ordered_dots)(
 
 static const leank_kernels LK_NAME(table) = {
     LK_NAME(widen),   LK_NAME(dot_rows),     LK_NAME(add_rows),
-    LK_NAME(exp_sum), LK_NAME(largest), LK_NAME(silu_product), LK_NAME(pack), LK_NAME(multiply),
+    LK_NAME(exp_sum), LK_NAME(largest), LK_NAME(silu_product),
+    LK_NAME(silu_gradient), LK_NAME(pack), LK_NAME(multiply), LK_NAME(multiply_columns),
     LK_NAME(ordered_dots), LK_PANELS * LK_LANES,
 };
 
