@@ -8,10 +8,10 @@ import LeanKModel
 /// What comes before the queries goes through densely, once for all forms. Weights are read once;
 /// memory holds a layer, the residual streams, and one layer's keys and values.
 public struct ContextPass {
-  private let store: WeightStore
-  private let compute: ComputeContext
-  private let sequences: [ContextSequence]
-  private let forms: [ContextForm]
+  let store: WeightStore
+  let compute: ComputeContext
+  let sequences: [ContextSequence]
+  let forms: [ContextForm]
   private let rotations: [[RotaryTable?]]
   /// Residual streams of the prompts, [prompt, hidden] a sequence.
   private var prompts: [Matrix] = []
@@ -61,7 +61,7 @@ public struct ContextPass {
     }
   }
 
-  /// Sees a layer's queries of the first form before they attend.
+  /// Sees a layer's queries of one form before they attend.
   typealias Visitor = (ContextLayer, _ residual: Matrix, [ContextLayer.Queries])
     throws(DecoderError) -> Void
 
@@ -76,6 +76,7 @@ public struct ContextPass {
   }
 
   mutating func run(
+    visiting visited: Int = 0,
     progress: (_ done: Int, _ total: Int) throws(DecoderError) -> Void, visit: Visitor
   ) throws(DecoderError) -> [[Matrix]] {
     try embed()
@@ -90,7 +91,7 @@ public struct ContextPass {
       }
       for form in forms.indices {
         for group in groups {
-          try advance(group, form: form, layer, seen, visit: visit)
+          try advance(group, form: form, layer, seen, visited: visited, visit: visit)
         }
       }
       try progress(index + 1, layers.count)
@@ -166,7 +167,8 @@ public struct ContextPass {
 
   /// Takes the queries of a group of sequences through a layer in one form.
   private mutating func advance(
-    _ group: Range<Int>, form: Int, _ layer: ContextLayer, _ seen: [ContextKeys], visit: Visitor
+    _ group: Range<Int>, form: Int, _ layer: ContextLayer, _ seen: [ContextKeys],
+    visited: Int, visit: Visitor
   ) throws(DecoderError) {
     var parts: [ContextLayer.Part] = []
     var rows = 0
@@ -191,7 +193,7 @@ public struct ContextPass {
           part: part, queries: query, seen: seen,
           views: part.sequence.views(part.positions, layer.description.attention))
       }
-      if form == 0 { try visit(layer, stream, calls) }
+      if form == visited { try visit(layer, stream, calls) }
       let values = layer.attend(calls, rows: rows, forms[form])
       return layer.weights.attention.output.forward(values, compute)
     }.hidden
