@@ -72,7 +72,7 @@ let package = Package(
     library("Zstd", ["ByteIO", "CZstd"]),
     library("Zlib", ["ByteIO", "CZlib"]),
     library("StrictJSON", ["ByteIO"]),
-    library("LeanKMask", [heap]),
+    library("LeanKMask", [heap, numerics]),
     library(
       "LeanKFormat", ["LeanKMask", "ByteIO", "StrictJSON", "Zstd", "Zlib", crypto]),
     library("TensorFiles", ["ByteIO", "StrictJSON", "Zlib"]),

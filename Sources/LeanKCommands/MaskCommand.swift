@@ -18,17 +18,17 @@ struct MaskCommand: Subcommand {
     commandName: "mask",
     abstract: "Choose the channels to keep from importance scores.",
     discussion: """
-      Rule leank is the official one: a threshold at the quantile of all scores, then each head's
-      count to the nearest multiple of --align, so that the pruned share can drift from --ratio. Rule
-      budget meets it to within one group. With --pairs the two channels that RoPE rotates together
+      Rule leank is the official one: a threshold at the quantile of all scores, then each head's \
+      count to the nearest multiple of --align, so that the pruned share can drift from --ratio. Rule \
+      budget meets it to within one group. With --pairs the two channels that RoPE rotates together \
       are kept or pruned together, so that rows cut from a checkpoint save as much as the cache does.
 
-      Several ratios make one file with a mask for each, the first one being the main mask, or with
+      Several ratios make one file with a mask for each, the first one being the main mask, or with \
       --separate a file each: --output mask.leank gives mask-0.5.leank and so on.
 
       EXAMPLE
-        leank mask scaling_factors.tsv --model Llama-3.1-8B --ratio 0.7 --align 32 --output mask.leank
-        leank mask scores.npy --ratio 0.5 --ratio 0.6 --ratio 0.7 --align 16 --output ratios.leank
+        leank mask alpha.tsv --model M --ratio 0.7 --align 32 --output mask.leank
+        leank mask scores.npy --ratio 0.5 --ratio 0.7 --align 16 --output r.leank
       """)
 
   @Argument(
@@ -36,7 +36,7 @@ struct MaskCommand: Subcommand {
   )
   var scores: String
 
-  @Option(help: "Checkpoint the mask is for: gives the geometry. Needed for .tsv.")
+  @Option(help: "Checkpoint the mask is for: gives the geometry; needed for .tsv (default: none).")
   var model: String?
 
   @OptionGroup var instanceOptions: InstanceOptions
@@ -47,7 +47,7 @@ struct MaskCommand: Subcommand {
   @Option(help: "Every head keeps a multiple of this many channels, or all it has.")
   var align: Int
 
-  @Option(help: "leank or budget.")
+  @Option(help: "How channels are chosen; see above.")
   var rule: Alignment.Rule = .leank
 
   @Flag(help: "Keep or prune both channels of a rotary pair.")

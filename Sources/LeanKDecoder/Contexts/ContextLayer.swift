@@ -4,7 +4,7 @@ import LeanKModel
 
 /// One layer of a pass over contexts: projections, rotation, attention and feed-forward for tokens of
 /// one or several sequences.
-struct ContextLayer {
+struct ContextLayer: Sendable {
   let index: Int
   let description: LayerDescription
   let weights: LayerWeights
@@ -26,6 +26,8 @@ struct ContextLayer {
 
   /// Rotated queries and the keys and values that they see, of one part.
   struct Queries: Sendable {
+    /// Which of the pass's sequences.
+    let number: Int
     let part: Part
     /// [rows of all parts, query heads * head_dim]
     let queries: Matrix

@@ -72,12 +72,15 @@ public struct ContextPass {
       _, _ throws(DecoderError) in
     }
   ) throws(DecoderError) -> [[Matrix]] {
-    try run(progress: progress, visit: { _, _, _ throws(DecoderError) in })
+    try run(
+      progress: progress, visit: { _, _, _ throws(DecoderError) in },
+      layerDone: { _ throws(DecoderError) in })
   }
 
   mutating func run(
     visiting visited: Int = 0,
-    progress: (_ done: Int, _ total: Int) throws(DecoderError) -> Void, visit: Visitor
+    progress: (_ done: Int, _ total: Int) throws(DecoderError) -> Void, visit: Visitor,
+    layerDone: (_ layer: Int) throws(DecoderError) -> Void
   ) throws(DecoderError) -> [[Matrix]] {
     try embed()
     let layers = store.model.description.layers
@@ -94,6 +97,7 @@ public struct ContextPass {
           try advance(group, form: form, layer, seen, visited: visited, visit: visit)
         }
       }
+      try layerDone(index)
       try progress(index + 1, layers.count)
     }
     store.endPass()
@@ -157,7 +161,7 @@ public struct ContextPass {
       let (query, key, value) = layer.project(normed, [part])
       seen.append(key, value, rows: part.rows)
       let queries = ContextLayer.Queries(
-        part: part, queries: query, seen: seen,
+        number: number, part: part, queries: query, seen: seen,
         views: sequence.views(part.positions, layer.description.attention))
       let values = layer.attend([queries], rows: query.rows, .dense)
       return layer.weights.attention.output.forward(values, compute)
@@ -190,7 +194,7 @@ public struct ContextPass {
         var seen = seen[number]
         seen.append(key, value, rows: part.rows)
         return ContextLayer.Queries(
-          part: part, queries: query, seen: seen,
+          number: number, part: part, queries: query, seen: seen,
           views: part.sequence.views(part.positions, layer.description.attention))
       }
       if form == visited { try visit(layer, stream, calls) }

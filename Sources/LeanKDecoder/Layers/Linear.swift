@@ -14,4 +14,9 @@ struct Linear: Sendable {
     if let bias { y.add(bias: bias) }
     return y
   }
+
+  /// The weight's rows as f32, [outputs, inputs].
+  func widenedWeight() -> [Float] {
+    rows.flatMap { weight.widened($0.lowerBound * weight.columns..<$0.upperBound * weight.columns) }
+  }
 }
