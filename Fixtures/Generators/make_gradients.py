@@ -11,6 +11,10 @@ Factors and weights follow a rule (below), so that both sides can make them exac
     NAME.MODE.loss [1]                      the sum
     NAME.MODE.inputs [rows, hidden]         its gradient with respect to what enters the first layer, every STEP-th token
     NAME.MODE.factors [channels]            its gradient with respect to the factors: layers, KV heads, channels one after another
+
+For some models also how far the hidden states of decoded tokens move with each factor, all of which are 1:
+
+    NAME.curvature [channels]               mean over the tokens of ||d hidden / d factor||^2, over the mean of ||hidden||^2
 """
 import argparse, os
 
@@ -76,6 +80,25 @@ class Factors(Patch):
         return through.masked_fill(k > q, -torch.inf).softmax(-1) @ value
 
 
+CURVED = ["gemma2", "gpt_oss", "llama_gqa", "qwen3_moe"]
+
+
+def curvature(model, ids):
+    text = model.config.get_text_config()
+    layers, _, heads, width = dims(text)
+    values = [torch.ones(heads, width, dtype=torch.float64).requires_grad_() for _ in range(layers)]
+    hidden = []
+    hook = model.get_output_embeddings().register_forward_pre_hook(lambda module, args: hidden.append(args[0][0, PROMPT:]))
+    with Factors(model, values, "deploy"):
+        model(input_ids=ids[None], use_cache=False)
+    hook.remove()
+    flat = hidden[0].flatten()
+    squares = torch.zeros(layers * heads * width, dtype=torch.float64)
+    for element in flat:
+        squares += torch.cat([g.flatten() for g in torch.autograd.grad(element, values, retain_graph=True)]) ** 2
+    return squares / flat.detach().pow(2).sum()
+
+
 def gradients(model, ids, mode):
     text = model.config.get_text_config()
     layers, _, heads, width = dims(text)
@@ -139,6 +162,8 @@ def main():
             for key, value in gradients(model, ids, mode).items():
                 assert torch.isfinite(value).all()
                 found[f"{name}.{mode}.{key}"] = value.float().contiguous()
+        if name in CURVED:
+            found[f"{name}.curvature"] = curvature(model, ids).float()
         g = found[f"{name}.windowed.factors"]
         print(f"{name:22s} loss {found[f'{name}.windowed.loss'].item():10.3f} |inputs| {found[f'{name}.windowed.inputs'].abs().max():.3f} |factors| {g.abs().max():.3f}", flush=True)
     save_file(found, a.out)

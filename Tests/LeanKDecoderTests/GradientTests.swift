@@ -37,9 +37,11 @@ import Testing
       }
     }
 
-    func array(_ part: String) throws -> [Float] {
-      guard let info = file["\(name).\(mode).\(part)"], info.scalar == .f32 else {
-        throw FixtureError("no F32 array \(name).\(mode).\(part)")
+    func array(_ part: String) throws -> [Float] { try whole("\(name).\(mode).\(part)") }
+
+    func whole(_ key: String) throws -> [Float] {
+      guard let info = file[key], info.scalar == .f32 else {
+        throw FixtureError("no F32 array \(key)")
       }
       let bytes = try file.array(info).bytes
       return stride(from: 0, to: bytes.count, by: 4).map {
@@ -202,5 +204,35 @@ import Testing
         }
       }
     }
+  }
+
+  /// What random directions say about the whole model comes to what all directions say.
+  @Test(arguments: ["gemma2", "gpt_oss", "llama_gqa", "qwen3_moe"])
+  func curvatureOfTheModelAgreesWithTorch(name: String) throws {
+    let fixture = try ReferenceModel(name)
+    let exact = try Expected(name, "").whole("\(name).curvature")
+    let tokens = try fixture.tokens("input_ids")
+    let window = try AttentionWindow(sink: 4, recent: 8, accumulate: 4)
+    let draws = 200
+    let found = try CurvaturePass.run(
+      WeightStore(fixture.model),
+      CurvaturePass.Request(
+        [(0, .init(tokens: tokens, queries: 24))],
+        policy: AttentionPolicy(mode: .windowed(window)), draws: draws, seed: 3),
+      throughModel: true, ComputeContext(threads: 2))
+    let scores = try #require(found.modelScores).flatMap { $0.flatMap { $0.flatMap(\.self) } }
+    try #require(scores.count == exact.count)
+    // A channel's estimate is off by sqrt(2 / draws) or a tenth, those of all channels together by less.
+    var ratios: [Double] = []
+    for (score, exact) in zip(scores, exact) {
+      if exact == 0 {
+        #expect(score == 0)
+      } else {
+        ratios.append(score / Double(exact))
+      }
+    }
+    #expect(ratios.count > exact.count / 2)
+    #expect(ratios.allSatisfy { (0.6...1.5).contains($0) })
+    #expect(abs(ratios.reduce(0, +) / Double(ratios.count) - 1) <= 0.05)
   }
 }

@@ -123,10 +123,11 @@ extension ContextPass {
     }
   ) throws(DecoderError) -> (hidden: [[Matrix]], record: ContextRecord) {
     var record = ContextRecord(store, forms[form], compute)
-    let hidden = try run(visiting: form, progress: progress) {
-      layer, stream, calls throws(DecoderError) in
-      record.keep(layer.index, stream, calls)
-    }
+    let hidden = try run(
+      visiting: form, progress: progress,
+      visit: { layer, stream, calls throws(DecoderError) in
+        record.keep(layer.index, stream, calls)
+      }, layerDone: { _ throws(DecoderError) in })
     return (hidden, record)
   }
 }
