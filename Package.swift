@@ -93,7 +93,9 @@ let package = Package(
       ]),
     library(
       "LeanKLearn",
-      ["LeanKMask", "LeanKModel", "LeanKDecoder", "LeanKTokenizer", "ByteIO", heap, numerics]),
+      [
+        "LeanKMask", "LeanKModel", "LeanKDecoder", "LeanKTokenizer", "TensorFiles", "ByteIO",
+      ]),
     library(
       "LeanKCommands",
       [

@@ -25,7 +25,8 @@ struct LeankCommand: ParsableCommand {
     version: leankVersion,
     subcommands: [
       ConvertCommand.self, VerifyCommand.self, InspectCommand.self, DiffCommand.self,
-      ImportCommand.self, ExportCommand.self, MaskCommand.self, BenchCommand.self,
+      ImportCommand.self, ExportCommand.self, MaskCommand.self, LearnCommand.self,
+      BenchCommand.self,
       TokenizeCommand.self, GenerateCommand.self, EvalCommand.self, CleanCommand.self,
     ]
   )

@@ -26,7 +26,8 @@ public struct Learning {
     /// Random directions a sequence.
     public var draws: Int
     public var seed: UInt64
-    /// Sequences that go through the model together, each weight read once for all of them.
+    /// Sequences that go through the model together, each weight read once for all of them; no
+    /// result depends on it.
     public var batch: Int
 
     public init(
@@ -75,32 +76,60 @@ public struct Learning {
 
   // MARK: - Scores
 
-  /// Numbers of the sequences by pass: the last pass measures errors too.
-  public var batches: [Range<Int>] {
-    let size = max(1, request.batch)
-    return stride(from: 0, to: request.scoring.count, by: size).map {
-      $0..<min($0 + size, request.scoring.count)
+  /// Numbers of all sequences, and of the last ones, on which errors are measured.
+  public var sequences: Range<Int> { request.scoring.indices }
+  public var measured: Range<Int> { sequences.suffix(Self.measuredCount) }
+  private static let measuredCount = 8
+
+  /// Scores sequences that `scores` lacks, `batch` at a time, those that errors are measured on last;
+  /// measures errors on the way where that is possible. `onBatch` gets what was done after each batch.
+  public func score(
+    _ missing: [Int], into scores: inout CurvatureScores, progress: Progress,
+    onBatch: ([Int: Curvature.Scores]) throws -> Void
+  ) throws {
+    let first = missing.filter { !measured.contains($0) }
+    let last = missing.filter { measured.contains($0) }
+    let batches = [first, last].flatMap { $0.batches(of: request.batch) }
+    for (index, batch) in batches.enumerated() {
+      let found = try run(
+        batch, knowing: scores, measuring: batch == Array(measured),
+        progress: { done, total throws(DecoderError) in
+          try progress(index * total + done, batches.count * total)
+        })
+      let new = Dictionary(uniqueKeysWithValues: zip(batch, found.scores))
+      for (number, score) in new { scores.add(score, of: number) }
+      if let errors = found.errors { scores.errors = errors }
+      try onBatch(new)
     }
   }
 
-  /// Scores one batch of sequences. In the last batch of all, once the others are in `scores`, errors
-  /// are measured too, as the budget asks for them.
-  public func score(
-    _ batch: Range<Int>, into scores: inout CurvatureScores, progress: Progress
+  /// Measures errors where `scores`, which are complete, have none and the budgets ask for them.
+  public func measure(
+    _ scores: inout CurvatureScores, progress: Progress
   ) throws(DecoderError) {
-    let others = scores.sequences
-    let isLast = batch.upperBound == request.scoring.count
-    let isComplete = isLast && others.count + batch.count == request.scoring.count
+    guard scores.errors == nil, request.budgets.contains(.measured) else { return }
+    let others = CurvatureScores(scores.sequences.filter { !measured.contains($0.key) })
+    scores.errors =
+      try run(Array(measured), knowing: others, measuring: true, progress: progress).errors
+  }
+
+  /// One pass. Errors are measured in it where it makes all scores complete.
+  private func run(
+    _ batch: [Int], knowing others: CurvatureScores, measuring: Bool, progress: Progress
+  ) throws(DecoderError) -> Curvature {
+    let known = others.sequences.filter { !batch.contains($0.key) }
     var measurement: CurvaturePass.Measurement?
-    if isComplete, request.budgets.contains(.measured) {
+    if measuring, request.budgets.contains(.measured),
+      known.count + batch.count == request.scoring.count
+    {
       let (geometries, unit, pairs) = (geometries, request.unit, request.pairs)
       measurement = CurvaturePass.Measurement(unit: unit) { layer, own in
         // In the order of the sequences' numbers, as the final scores have them.
-        let before = others.keys.sorted().compactMap { others[$0]?[layer] }
+        let before = known.keys.sorted().compactMap { known[$0]?[layer] }
         return Self.orders(before + own, geometries[layer], unit: unit, pairs: pairs)
       }
     }
-    let found = try CurvaturePass.run(
+    return try CurvaturePass.run(
       store,
       CurvaturePass.Request(
         batch.map { number in
@@ -111,8 +140,6 @@ public struct Learning {
           )
         }, policy: request.policy, draws: request.draws, seed: request.seed),
       measuring: measurement, compute, progress: progress)
-    for (number, score) in zip(batch, found.scores) { scores.add(score, of: number) }
-    if let errors = found.errors { scores.errors = errors }
   }
 
   private static func orders(
@@ -126,16 +153,6 @@ public struct Learning {
       let orders = try? MaskSelection.orders(scores, [geometry], unit: unit, pairs: pairs)
     else { return heads.map { _ in Array(0..<geometry.headDim) } }
     return orders
-  }
-
-  /// Measures errors of the last batch's sequences where it was scored elsewhere, or before another.
-  public func measure(
-    _ scores: inout CurvatureScores, progress: Progress
-  ) throws(DecoderError) {
-    guard let batch = batches.last else { return }
-    var others = CurvatureScores(scores.sequences.filter { !batch.contains($0.key) })
-    try score(batch, into: &others, progress: progress)
-    scores.errors = others.errors
   }
 
   // MARK: - Masks
@@ -166,5 +183,14 @@ public struct Learning {
       outcomes.append(Outcome(ratio: ratio, candidates: judged, best: best))
     }
     return (evaluation.dense, outcomes)
+  }
+}
+
+extension Array {
+  /// The elements cut into pieces of `size`, the last one maybe shorter.
+  fileprivate func batches(of size: Int) -> [[Element]] {
+    stride(from: 0, to: count, by: Swift.max(1, size)).map {
+      Array(self[$0..<Swift.min($0 + Swift.max(1, size), count)])
+    }
   }
 }

@@ -58,8 +58,7 @@ extension MaskEvaluation {
     _ store: WeightStore, _ samples: [ContextSample], _ hidden: [[Matrix]],
     _ compute: ComputeContext
   ) throws(DecoderError) -> [Tally] {
-    // Of a question only the answer counts.
-    let counts = samples.map { $0.answer > 0 ? $0.answer : $0.queries }
+    let counts = samples.map { $0.countsAsText ? $0.queries : $0.answer }
     let following = zip(samples, counts).flatMap { Array($0.tokens.suffix($1)) }
     let rows = hidden.map { matrices in
       Matrix(
@@ -76,9 +75,10 @@ extension MaskEvaluation {
         row += count
         if sample.answer > 0 {
           tally.questions += 1
-          if range.allSatisfy({ form[$0].top == Int(following[$0]) }) { tally.answered += 1 }
-          continue
+          let answer = range.suffix(sample.answer)
+          if answer.allSatisfy({ form[$0].top == Int(following[$0]) }) { tally.answered += 1 }
         }
+        guard sample.countsAsText else { continue }
         for index in range {
           tally.positions += 1
           tally.loss += form[index].loss

@@ -16,7 +16,7 @@ public struct CurvatureScores: Sendable, Hashable {
     self.errors = errors
   }
 
-  mutating func add(_ scores: Curvature.Scores, of sequence: Int) {
+  public mutating func add(_ scores: Curvature.Scores, of sequence: Int) {
     sequences[sequence] = scores
   }
 
