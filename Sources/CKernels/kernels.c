@@ -16,10 +16,13 @@ typedef struct {
   float (*exp_sum)(float *, size_t, float);
   float (*largest)(const float *, size_t);
   void (*silu_product)(float *, const float *, size_t);
+  void (*silu_gradient)(float *, float *, const float *, const float *, size_t);
   void (*pack)(float *, const float *, size_t, size_t, size_t);
   void (*multiply)(
       float *, size_t, const float *, size_t, const void *, size_t, size_t, size_t, leank_element,
       float *);
+  void (*multiply_columns)(
+      float *, size_t, const float *, size_t, const float *, size_t, size_t, size_t);
   void (*ordered_dots)(
       float *, size_t, const float *, size_t, size_t, const float *, size_t, size_t, size_t);
   size_t pack_step, multiply_room;
@@ -79,6 +82,12 @@ void leank_silu_product(int level, float *gate, const float *up, size_t count) {
   levels[level]->silu_product(gate, up, count);
 }
 
+void leank_silu_gradient(
+    int level, float *gradient, float *up_gradient, const float *gate, const float *up,
+    size_t count) {
+  levels[level]->silu_gradient(gradient, up_gradient, gate, up, count);
+}
+
 size_t leank_packed_count(int level, size_t tokens, size_t width) {
   const size_t lanes = (size_t)4 << level;
   return (tokens + lanes - 1) / lanes * lanes * width;
@@ -98,6 +107,12 @@ void leank_multiply(
     size_t w_stride, size_t rows, size_t width, leank_element type, float *room) {
   levels[level]->multiply(
       out, out_stride, packed, tokens, w, w_stride, rows, width, type, room);
+}
+
+void leank_multiply_columns(
+    int level, float *out, size_t out_stride, const float *packed, size_t tokens, const float *w,
+    size_t w_stride, size_t columns, size_t width) {
+  levels[level]->multiply_columns(out, out_stride, packed, tokens, w, w_stride, columns, width);
 }
 
 void leank_ordered_dots(

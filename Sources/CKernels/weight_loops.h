@@ -227,6 +227,31 @@ LK_TARGET static void LK_NAME(silu_product)(float *gate, const float *up, size_t
   }
 }
 
+LK_INLINE void LK_NAME(silu_gradient_vector)(
+    float *gradient, float *up_gradient, const float *gate, const float *up) {
+  const VF g = *(const VF *)gate, d = *(const VF *)gradient;
+  const VF sigmoid = 1.0f / (1.0f + LK_NAME(exp_vector)(-g));
+  *(VF *)up_gradient = d * g * sigmoid;
+  *(VF *)gradient = d * *(const VF *)up * sigmoid * (1.0f + g * (1.0f - sigmoid));
+}
+
+LK_TARGET static void LK_NAME(silu_gradient)(
+    float *gradient, float *up_gradient, const float *gate, const float *up, size_t count) {
+  size_t i = 0;
+  for (; i + LK_LANES <= count; i += LK_LANES)
+    LK_NAME(silu_gradient_vector)(gradient + i, up_gradient + i, gate + i, up + i);
+  if (i < count) {
+    const size_t rest = (count - i) * sizeof(float);
+    float d[LK_LANES] = {0}, du[LK_LANES], g[LK_LANES] = {0}, u[LK_LANES] = {0};
+    memcpy(d, gradient + i, rest);
+    memcpy(g, gate + i, rest);
+    memcpy(u, up + i, rest);
+    LK_NAME(silu_gradient_vector)(d, du, g, u);
+    memcpy(gradient + i, d, rest);
+    memcpy(up_gradient + i, du, rest);
+  }
+}
+
 // Four rows of four floats, turned: to[j * to_stride + i] = from[i * from_stride + j].
 LK_INLINE void LK_NAME(turn_four)(
     float *to, size_t to_stride, const float *from, size_t from_stride) {
@@ -368,6 +393,78 @@ LK_TARGET static void LK_NAME(multiply)(
   }
 }
 
+// `nr` rows of f32 weights against `panels` vectors of tokens, both constants: lanes are tokens, a
+// weight is broadcast. The weights lie column by column: element k of row r is w[k * w_stride + r]. Sums
+// are added up run by run as in multiply_tile.
+LK_INLINE void LK_NAME(columns_tile)(
+    float *out, size_t out_stride, size_t tokens, const float *xt, size_t panels, const float *w,
+    size_t w_stride, size_t nr, size_t width) {
+  VF sum[LK_ROWS][LK_PANELS];
+  for (size_t first = 0; first == 0 || first < width; first += LK_RUN) {
+    const size_t end = width - first < LK_RUN ? width : first + LK_RUN;
+    VF part[LK_ROWS][LK_PANELS];
+#pragma clang loop unroll(full)
+    for (size_t r = 0; r < nr; r++)
+#pragma clang loop unroll(full)
+      for (size_t p = 0; p < panels; p++) part[r][p] = (VF){0};
+    for (size_t k = first; k < end; k++) {
+      VF x[LK_PANELS];
+#pragma clang loop unroll(full)
+      for (size_t p = 0; p < panels; p++)
+        x[p] = *(const VF *)(xt + (k * panels + p) * LK_LANES);
+#pragma clang loop unroll(full)
+      for (size_t r = 0; r < nr; r++) {
+        const float weight = w[k * w_stride + r];
+#pragma clang loop unroll(full)
+        for (size_t p = 0; p < panels; p++) part[r][p] += weight * x[p];
+      }
+    }
+#pragma clang loop unroll(full)
+    for (size_t r = 0; r < nr; r++)
+#pragma clang loop unroll(full)
+      for (size_t p = 0; p < panels; p++)
+        sum[r][p] = first == 0 ? (VF){0} + part[r][p] : sum[r][p] + part[r][p];
+  }
+  for (size_t r = 0; r < nr; r++) {
+    const float *values = (const float *)sum[r];
+    for (size_t t = 0; t < tokens; t++) out[t * out_stride + r] = values[t];
+  }
+}
+
+LK_INLINE void LK_NAME(columns_panel)(
+    float *out, size_t out_stride, size_t tokens, const float *xt, size_t panels, const float *w,
+    size_t w_stride, size_t rows, size_t width) {
+  size_t r = 0;
+  for (; r + LK_ROWS <= rows; r += LK_ROWS)
+    LK_NAME(columns_tile)(
+        out + r, out_stride, tokens, xt, panels, w + r, w_stride, LK_ROWS, width);
+  for (; r < rows; r++)
+    LK_NAME(columns_tile)(
+        out + r, out_stride, tokens, xt, panels, w + r, w_stride, 1, width);
+}
+
+LK_TARGET static void LK_NAME(multiply_columns)(
+    float *out, size_t out_stride, const float *packed, size_t tokens, const float *w, size_t w_stride,
+    size_t rows, size_t width) {
+  for (size_t t = 0; t < tokens;) {
+    const size_t rest = tokens - t;
+    const size_t panels = LK_NAME(panels)(rest);
+    const size_t count = rest < panels * LK_LANES ? rest : panels * LK_LANES;
+    float *o = out + t * out_stride;
+    if (panels == LK_PANELS)
+      LK_NAME(columns_panel)(
+          o, out_stride, count, packed, LK_PANELS, w, w_stride, rows, width);
+    else if (panels == 2)
+      LK_NAME(columns_panel)(
+          o, out_stride, count, packed, 2, w, w_stride, rows, width);
+    else
+      LK_NAME(columns_panel)(
+          o, out_stride, count, packed, 1, w, w_stride, rows, width);
+    packed += panels * LK_LANES * width;
+    t += count;
+  }
+}
+
 LK_TARGET static void LK_NAME(pack)(
     float *packed, const float *x, size_t x_stride, size_t tokens, size_t width) {
   for (size_t t = 0; t < tokens;) {
@@ -450,8 +547,8 @@ LK_TARGET static void LK_NAME(ordered_dots)(
 
 static const leank_kernels LK_NAME(table) = {
     LK_NAME(widen),   LK_NAME(dot_rows),     LK_NAME(add_rows),
-    LK_NAME(exp_sum), LK_NAME(largest), LK_NAME(silu_product), LK_NAME(pack), LK_NAME(multiply),
-    LK_NAME(ordered_dots), LK_STEP, LK_TILE * (LK_WIDE + LK_GROUP),
+    LK_NAME(exp_sum), LK_NAME(largest), LK_NAME(silu_product), LK_NAME(silu_gradient), LK_NAME(pack),
+    LK_NAME(multiply), LK_NAME(multiply_columns), LK_NAME(ordered_dots), LK_STEP, LK_TILE * (LK_WIDE + LK_GROUP),
 };
 
 #undef LK_ROWS

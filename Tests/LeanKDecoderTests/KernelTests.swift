@@ -196,6 +196,24 @@ import Testing
     }
   }
 
+  @Test(arguments: levels) func siluGradientAgreesWithDouble(level: Int) throws {
+    let kernels = try #require(Kernels(level: level))
+    let gate = (-300...300).map { Float($0) * 0.37 }
+    let up = gate.indices.map { Float($0 % 7) - 3 }
+    let given = gate.indices.map { Float($0 % 5) - 1.5 }
+    var (toGate, toUp) = (given, [Float](repeating: .nan, count: gate.count))
+    var gateSpan = toGate.mutableSpan
+    var upSpan = toUp.mutableSpan
+    kernels.siluGradient(&gateSpan, &upSpan, gate: gate.span, up: up.span)
+    for index in gate.indices {
+      let (x, d) = (Double(gate[index]), Double(given[index]))
+      let sigmoid = 1 / (1 + exp(-x))
+      let byGate = d * Double(up[index]) * sigmoid * (1 + x * (1 - sigmoid))
+      #expect(abs(Double(toGate[index]) - byGate) <= 2e-6 * max(1, abs(byGate)))
+      #expect(abs(Double(toUp[index]) - d * x * sigmoid) <= 2e-6 * max(1, abs(d * x)))
+    }
+  }
+
   @Test(arguments: levels) func siluAgreesWithDouble(level: Int) throws {
     let kernels = try #require(Kernels(level: level))
     let input = (-300...300).map { Float($0) * 0.37 }

@@ -34,22 +34,38 @@ import Testing
     #expect(results[0] == results[1], "the number of threads must not matter")
   }
 
-  @Test(arguments: [1, 6]) func untransposedProducts(tokens: Int) throws {
+  /// Sums over chosen rows, few tokens and many, in tiles of a width that does not divide the columns.
+  @Test(arguments: [1, 6, 9, 50], KernelTests.elements)
+  func untransposedProducts(tokens: Int, element: ElementType) throws {
     var generator = SeededGenerator(seed: 5)
-    let (inputs, outputs) = (40, 1100)
-    let (bytes, w) = KernelTests.random(inputs * outputs, .bf16, &generator)
+    let (rows, columns) = (24, 523)
+    let (bytes, w) = KernelTests.random(rows * columns, element, &generator)
     let weight = WeightMatrix(
-      name: "w", element: .bf16, rows: inputs, columns: outputs, bytes: AlignedBytes(bytes))
-    let x = Matrix(
-      rows: tokens, columns: inputs,
-      values: KernelTests.random(tokens * inputs, .f32, &generator).values)
-    let y = ComputeContext(threads: 2).productUntransposed(x, weight)
-    for token in 0..<tokens {
-      for column in 0..<outputs {
-        let exact = (0..<inputs).reduce(0.0) {
-          $0 + Double(x[token, $1]) * Double(w[$1 * outputs + column])
+      name: "w", element: element, rows: rows, columns: columns, bytes: AlignedBytes(bytes))
+    for ranges in [[0..<rows], [4..<7, 0..<2, 5..<5, 9..<24]] {
+      let chosen = ranges.flatMap { Array($0) }
+      let x = Matrix(
+        rows: tokens, columns: chosen.count,
+        values: KernelTests.random(tokens * chosen.count, .f32, &generator).values)
+      var results: [Matrix] = []
+      for level in KernelTests.levels {
+        for threads in [1, 3] {
+          let compute = try #require(ComputeContext(threads: threads, level: level))
+          results.append(compute.productUntransposed(x, weight, rows: ranges))
         }
-        #expect(abs(Double(y[token, column]) - exact) <= 1e-5)
+      }
+      for token in 0..<tokens {
+        for column in 0..<columns {
+          let exact = chosen.enumerated().reduce(0.0) {
+            $0 + Double(x[token, $1.offset]) * Double(w[$1.element * columns + column])
+          }
+          for y in results where abs(Double(y[token, column]) - exact) > 1e-5 {
+            Issue.record("token \(token), column \(column): \(y[token, column]), not \(exact)")
+          }
+        }
+      }
+      for pair in stride(from: 0, to: results.count, by: 2) {
+        #expect(results[pair] == results[pair + 1], "the number of threads must not matter")
       }
     }
   }

@@ -38,6 +38,12 @@ float leank_largest(int level, const float *x, size_t count);
 // gate[i] = gate[i] * sigmoid(gate[i]) * up[i].
 void leank_silu_product(int level, float *gate, const float *up, size_t count);
 
+// The derivatives behind it: `gradient` comes by the product and goes by the gate; `up_gradient` is
+// written.
+void leank_silu_gradient(
+    int level, float *gradient, float *up_gradient, const float *gate, const float *up,
+    size_t count);
+
 // Elements that `leank_pack` writes.
 size_t leank_packed_count(int level, size_t tokens, size_t width);
 
@@ -57,6 +63,12 @@ size_t leank_multiply_room(int level);
 void leank_multiply(
     int level, float *out, size_t out_stride, const float *packed, size_t tokens, const void *w,
     size_t w_stride, size_t rows, size_t width, leank_element type, float *room);
+
+// out[t * out_stride + c] = sum over r of x[t][r] * w[r * w_stride + c] for the packed tokens x, whose
+// width is the number of rows, and `columns` f32 columns; otherwise as `leank_multiply`.
+void leank_multiply_columns(
+    int level, float *out, size_t out_stride, const float *packed, size_t tokens, const float *w,
+    size_t w_stride, size_t columns, size_t width);
 
 // out[v * out_stride + r] = x[v] . w[r] over f32 rows, the products added one after another in ascending
 // order of channels: a channel that is 0 on one side adds nothing, so a row with zeros gives the bits of

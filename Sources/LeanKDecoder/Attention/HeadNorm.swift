@@ -5,15 +5,15 @@ import LeanKModel
 struct HeadNorm: Sendable {
   enum Side { case query, key }
 
-  private enum Form: Sendable {
+  enum Form: Sendable {
     /// Each head by itself, one weight for all or one after the other.
     case perHead(Norm, isShared: Bool)
     case listPerHead([Norm])
     case acrossHeads(Norm)
   }
 
-  private let form: Form
-  private let columns: HeadColumns
+  let form: Form
+  let columns: HeadColumns
 
   /// nil where nothing is normed.
   ///

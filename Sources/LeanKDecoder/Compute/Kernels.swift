@@ -161,7 +161,7 @@ struct Kernels: Sendable {
   struct PackedTokens: Sendable {
     let count: Int
     let width: Int
-    fileprivate let values: [Float]
+    let values: [Float]
   }
 
   /// Tokens that are packed at a time; those before and after can be packed apart.

@@ -131,6 +131,12 @@ public struct Matrix: Sendable, Hashable {
     }
   }
 
+  /// Copies `part`'s rows to those from `row` on.
+  mutating func replace(rowsFrom row: Int, with part: Matrix) {
+    precondition(part.columns == columns && row + part.rows <= rows)
+    values.replaceSubrange(row * columns..<(row + part.rows) * columns, with: part.values)
+  }
+
   /// Column of a row's largest element, the lowest of equals.
   public func argmax(row: Int) -> Int {
     let elements = self.row(row)

@@ -9,7 +9,7 @@ import ByteIO
 /// weights go through our own loops.
 extension ComputeContext {
   /// Up to this many tokens, weights are read once and widened in registers.
-  private static let fewTokens = 8
+  static let fewTokens = 8
   /// Rows of one widened tile: those that a core's loops take at a time.
   private static let tileRows = 96
 
@@ -44,29 +44,6 @@ extension ComputeContext {
     }
     guard x.columns > 0 else { return columns.map { Matrix(rows: x.rows, columns: $0) } }
     return few ? directly(x, tiles, columns) : throughTiles(x, tiles, columns)
-  }
-
-  /// `x W` for a W stored [in, out].
-  func productUntransposed(_ x: Matrix, _ weight: WeightMatrix) -> Matrix {
-    precondition(weight.rows == x.columns)
-    let columns = weight.columns
-    let step = 512
-    let blocks = (columns + step - 1) / step
-    let kernels = kernels
-    let parts = concurrentMap(blocks) { block in
-      let first = block * step
-      let width = min(step, columns - first)
-      var part = [Float](repeating: 0, count: x.rows * width)
-      let skipped = first * weight.element.byteWidth
-      weight.bytes.withSpan { bytes in
-        kernels.addRows(
-          into: &part, stride: width, x.values.span, .init(x.rows, width: x.columns),
-          bytes.extracting(droppingFirst: skipped),
-          .init(weight.rows, width: width, stride: columns), weight.element)
-      }
-      return part
-    }
-    return Matrix(columnBlocks: parts, rows: x.rows, columns: columns)
   }
 
   /// Consecutive rows of a weight, and where theirs begin: a product and its column.
@@ -104,10 +81,7 @@ extension ComputeContext {
 
   private func throughTiles(_ x: Matrix, _ tiles: [Tile], _ columns: [Int]) -> [Matrix] {
     let kernels = kernels
-    let blocks = (0..<x.rows).blocks(of: 4 * kernels.packStep)
-    let packed = kernels.packed(x) { pack in
-      concurrently(blocks.count) { pack(blocks[$0]) }
-    }
+    let packed = packed(x)
     return unsafe Matrix.several(rows: x.rows, columns: columns) { results in
       concurrently(tiles.count) { index in
         let tile = tiles[index]
@@ -120,5 +94,11 @@ extension ComputeContext {
         }
       }
     }
+  }
+
+  /// `x` rearranged for the loops, by all threads.
+  func packed(_ x: Matrix) -> Kernels.PackedTokens {
+    let blocks = (0..<x.rows).blocks(of: 4 * kernels.packStep)
+    return kernels.packed(x) { pack in concurrently(blocks.count) { pack(blocks[$0]) } }
   }
 }

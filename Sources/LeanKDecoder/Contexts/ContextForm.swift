@@ -43,6 +43,20 @@ public struct ContextForm: Sendable {
     self.middle = middle
   }
 
+  /// A factor on each channel of middle keys, [layers][KV heads][head_dim]. Fails with `.geometry` where
+  /// they are another model's.
+  public init(factors: [[[Float]]], of model: DecoderModel) throws(DecoderError) {
+    let attention = model.description.layers.map(\.attention)
+    guard factors.map(\.count) == attention.map(\.kvHeads),
+      zip(factors, attention).allSatisfy({ heads, attention in
+        heads.allSatisfy { $0.count == attention.headDim }
+      })
+    else {
+      throw DecoderError(.geometry, "the factors are not one a channel of the model's keys")
+    }
+    middle = factors.map { $0.map { .scaled($0) } }
+  }
+
   func middle(layer: Int, kvHead: Int) -> HeadAttention.Middle {
     middle?[layer][kvHead] ?? .whole
   }

@@ -8,10 +8,10 @@ import LeanKModel
 /// What comes before the queries goes through densely, once for all forms. Weights are read once;
 /// memory holds a layer, the residual streams, and one layer's keys and values.
 public struct ContextPass {
-  private let store: WeightStore
-  private let compute: ComputeContext
-  private let sequences: [ContextSequence]
-  private let forms: [ContextForm]
+  let store: WeightStore
+  let compute: ComputeContext
+  let sequences: [ContextSequence]
+  let forms: [ContextForm]
   private let rotations: [[RotaryTable?]]
   /// Residual streams of the prompts, [prompt, hidden] a sequence.
   private var prompts: [Matrix] = []
@@ -61,7 +61,7 @@ public struct ContextPass {
     }
   }
 
-  /// Sees a layer's queries of the first form before they attend.
+  /// Sees a layer's queries of one form before they attend.
   typealias Visitor = (ContextLayer, _ residual: Matrix, [ContextLayer.Queries])
     throws(DecoderError) -> Void
 
@@ -78,6 +78,7 @@ public struct ContextPass {
   }
 
   mutating func run(
+    visiting visited: Int = 0,
     progress: (_ done: Int, _ total: Int) throws(DecoderError) -> Void, visit: Visitor,
     layerDone: (_ layer: Int) throws(DecoderError) -> Void
   ) throws(DecoderError) -> [[Matrix]] {
@@ -93,7 +94,7 @@ public struct ContextPass {
       }
       for form in forms.indices {
         for group in groups {
-          try advance(group, form: form, layer, seen, visit: visit)
+          try advance(group, form: form, layer, seen, visited: visited, visit: visit)
         }
       }
       try layerDone(index)
@@ -170,7 +171,8 @@ public struct ContextPass {
 
   /// Takes the queries of a group of sequences through a layer in one form.
   private mutating func advance(
-    _ group: Range<Int>, form: Int, _ layer: ContextLayer, _ seen: [ContextKeys], visit: Visitor
+    _ group: Range<Int>, form: Int, _ layer: ContextLayer, _ seen: [ContextKeys],
+    visited: Int, visit: Visitor
   ) throws(DecoderError) {
     var parts: [ContextLayer.Part] = []
     var rows = 0
@@ -195,7 +197,7 @@ public struct ContextPass {
           number: number, part: part, queries: query, seen: seen,
           views: part.sequence.views(part.positions, layer.description.attention))
       }
-      if form == 0 { try visit(layer, stream, calls) }
+      if form == visited { try visit(layer, stream, calls) }
       let values = layer.attend(calls, rows: rows, forms[form])
       return layer.weights.attention.output.forward(values, compute)
     }.hidden

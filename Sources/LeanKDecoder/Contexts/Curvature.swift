@@ -11,11 +11,15 @@ public struct Curvature: Sendable, Hashable {
 
   /// Scores of each sequence.
   public let scores: [Scores]
+  /// Scores of each sequence through the whole model, where they were asked for: the same of the hidden
+  /// states after the final norm in the place of a layer's output, and of its input.
+  public let modelScores: [Scores]?
   /// Errors over all sequences of the pass, where they were asked for.
   public let errors: Errors?
 }
 
-/// A pass that finds scores and errors, one layer at a time: no derivative crosses a layer.
+/// A pass that finds scores and errors, one layer at a time: no derivative crosses a layer, unless it is
+/// asked for the whole model's.
 public struct CurvaturePass {
   /// Sequences whose ends are looked at, and how.
   public struct Request: Sendable {
@@ -51,10 +55,11 @@ public struct CurvaturePass {
     }
   }
 
-  /// Takes the sequences through the model. `progress` hears of every layer.
+  /// Takes the sequences through the model, and, with `throughModel`, derivatives back through all layers,
+  /// for which memory holds all layers' keys and values. `progress` hears of every layer.
   public static func run(
     _ store: WeightStore, _ request: Request, measuring measurement: Measurement? = nil,
-    _ compute: ComputeContext,
+    throughModel: Bool = false, _ compute: ComputeContext,
     progress: (_ done: Int, _ total: Int) throws(DecoderError) -> Void = {
       _, _ throws(DecoderError) in
     }
@@ -65,9 +70,12 @@ public struct CurvaturePass {
       store, request.contexts.map(\.context), forms: [.dense], policy: request.policy,
       densePrompt: true, compute)
     var layer: [LayerCurvature] = []
-    _ = try pass.run(
-      progress: progress,
+    var record = ContextRecord(store, .dense, compute)
+    let way = throughModel ? 2 : 1
+    let hidden = try pass.run(
+      progress: { done, total throws(DecoderError) in try progress(done, way * total) },
       visit: { context, stream, calls throws(DecoderError) in
+        if throughModel { record.keep(context.index, stream, calls) }
         let numbers = calls.map { request.contexts[$0.number].number }
         let found = LayerCurvature(context, stream, calls)
         for (call, score) in zip(
@@ -86,6 +94,15 @@ public struct CurvaturePass {
         }
         layer = []
       })
-    return Curvature(scores: scores, errors: measurement == nil ? nil : errors)
+    var modelScores: [Curvature.Scores]?
+    if throughModel {
+      modelScores = try ModelCurvature(
+        store.model.description, request, hidden: hidden[0]
+      ).scores(record) { done, total throws(DecoderError) in
+        try progress(total + done, way * total)
+      }
+    }
+    return Curvature(
+      scores: scores, modelScores: modelScores, errors: measurement == nil ? nil : errors)
   }
 }

@@ -17,13 +17,16 @@ struct Block: Sendable {
     record?.input = x
     let attentionInput = normed(x, attentionNorm, compute)
     record?.attentionInput = attentionInput
-    let attended = normed(try attend(attentionInput), attentionOutputNorm, compute)
+    let output = try attend(attentionInput)
+    if attentionOutputNorm != nil { record?.attentionOutput = output }
+    let attended = normed(output, attentionOutputNorm, compute)
     var y = x
     if !isParallel { y.add(attended, times: residualMultiplier) }
     record?.middle = y
     let feedForwardInput = normed(y, feedForwardNorm, compute)
     record?.feedForwardInput = feedForwardInput
     let other = try feedForward.forward(feedForwardInput, compute, record: &record)
+    if feedForwardOutputNorm != nil { record?.feedForwardOutput = other }
     if isParallel { y.add(attended, times: residualMultiplier) }
     y.add(normed(other, feedForwardOutputNorm, compute), times: residualMultiplier)
     return (y, attended)
