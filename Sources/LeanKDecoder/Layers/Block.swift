@@ -18,15 +18,14 @@ struct Block: Sendable {
     let attentionInput = normed(x, attentionNorm, compute)
     record?.attentionInput = attentionInput
     let attended = normed(try attend(attentionInput), attentionOutputNorm, compute)
-    var y = x
-    if !isParallel { y.add(attended, times: residualMultiplier) }
+    var y = isParallel ? x : compute.sum(x, attended, times: residualMultiplier)
     record?.middle = y
     let feedForwardInput = normed(y, feedForwardNorm, compute)
     record?.feedForwardInput = feedForwardInput
     let other = try feedForward.forward(feedForwardInput, compute, record: &record)
-    if isParallel { y.add(attended, times: residualMultiplier) }
-    y.add(normed(other, feedForwardOutputNorm, compute), times: residualMultiplier)
-    return (y, attended)
+    if isParallel { y = compute.sum(y, attended, times: residualMultiplier) }
+    let output = normed(other, feedForwardOutputNorm, compute)
+    return (compute.sum(y, output, times: residualMultiplier), attended)
   }
 
   private func normed(_ x: Matrix, _ norm: Norm?, _ compute: ComputeContext) -> Matrix {
