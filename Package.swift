@@ -44,7 +44,8 @@ let package = Package(
       name: "LeanKTools",
       targets: [
         "ByteIO", "StrictJSON", "TensorFiles", "LeanKInterchange", "LeanKModel", "LeanKCheckpoint",
-        "LeanKPruning", "LeanKReport", "LeanKDecoder", "LeanKTokenizer", "LeanKCommands",
+        "LeanKPruning", "LeanKReport", "LeanKDecoder", "LeanKLearn", "LeanKTokenizer",
+        "LeanKCommands",
       ]),
     .executable(name: "leank", targets: ["leank"]),
   ],
@@ -71,7 +72,7 @@ let package = Package(
     library("Zstd", ["ByteIO", "CZstd"]),
     library("Zlib", ["ByteIO", "CZlib"]),
     library("StrictJSON", ["ByteIO"]),
-    library("LeanKMask", [heap]),
+    library("LeanKMask", [heap, numerics]),
     library(
       "LeanKFormat", ["LeanKMask", "ByteIO", "StrictJSON", "Zstd", "Zlib", crypto]),
     library("TensorFiles", ["ByteIO", "StrictJSON", "Zlib"]),
@@ -91,14 +92,20 @@ let package = Package(
         "COpenBLAS", numerics,
       ]),
     library(
+      "LeanKLearn",
+      [
+        "LeanKMask", "LeanKModel", "LeanKDecoder", "LeanKTokenizer", "TensorFiles", "ByteIO",
+      ]),
+    library(
       "LeanKCommands",
       [
         "LeanKMask", "LeanKFormat", "LeanKReport", "LeanKInterchange", "LeanKModel",
-        "LeanKCheckpoint", "LeanKPruning", "LeanKDecoder", "LeanKTokenizer", "TensorFiles",
-        "StrictJSON", "ByteIO", crypto, argumentParser,
+        "LeanKCheckpoint", "LeanKPruning", "LeanKDecoder", "LeanKLearn", "LeanKTokenizer",
+        "TensorFiles", "StrictJSON", "ByteIO", crypto, argumentParser,
       ]),
     .executableTarget(
-      name: "leank", dependencies: ["LeanKCommands", argumentParser], swiftSettings: strict),
+      name: "leank", dependencies: ["LeanKCommands", "CKernels", argumentParser],
+      swiftSettings: strict),
 
     .target(
       name: "TestSupport", dependencies: ["ByteIO", "StrictJSON", "LeanKMask", "TensorFiles"],
@@ -134,9 +141,16 @@ let package = Package(
         "LeanKMask", "TensorFiles", "StrictJSON", "ByteIO",
       ]),
     tests(
+      "LeanKLearnTests",
+      [
+        "LeanKLearn", "LeanKDecoder", "LeanKModel", "LeanKCheckpoint", "LeanKMask",
+        "LeanKTokenizer", "TensorFiles", "StrictJSON", "ByteIO",
+      ]),
+    tests(
       "LeanKCommandsTests",
       [
-        "LeanKCommands", "LeanKReport", "LeanKModel", "LeanKCheckpoint", "LeanKPruning",
+        "LeanKCommands", "LeanKLearn", "LeanKReport", "LeanKModel", "LeanKCheckpoint",
+        "LeanKPruning",
         "LeanKFormat", "LeanKInterchange", "LeanKTokenizer", "LeanKMask", "TensorFiles",
         "StrictJSON", "ByteIO",
       ]),
