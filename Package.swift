@@ -72,7 +72,7 @@ let package = Package(
     library("Zstd", ["ByteIO", "CZstd"]),
     library("Zlib", ["ByteIO", "CZlib"]),
     library("StrictJSON", ["ByteIO"]),
-    library("LeanKMask", [heap]),
+    library("LeanKMask", [heap, numerics]),
     library(
       "LeanKFormat", ["LeanKMask", "ByteIO", "StrictJSON", "Zstd", "Zlib", crypto]),
     library("TensorFiles", ["ByteIO", "StrictJSON", "Zlib"]),
@@ -93,7 +93,9 @@ let package = Package(
       ]),
     library(
       "LeanKLearn",
-      ["LeanKMask", "LeanKModel", "LeanKDecoder", "LeanKTokenizer", "ByteIO", heap, numerics]),
+      [
+        "LeanKMask", "LeanKModel", "LeanKDecoder", "LeanKTokenizer", "TensorFiles", "ByteIO",
+      ]),
     library(
       "LeanKCommands",
       [
@@ -102,7 +104,8 @@ let package = Package(
         "TensorFiles", "StrictJSON", "ByteIO", crypto, argumentParser,
       ]),
     .executableTarget(
-      name: "leank", dependencies: ["LeanKCommands", argumentParser], swiftSettings: strict),
+      name: "leank", dependencies: ["LeanKCommands", "CKernels", argumentParser],
+      swiftSettings: strict),
 
     .target(
       name: "TestSupport", dependencies: ["ByteIO", "StrictJSON", "LeanKMask", "TensorFiles"],
@@ -146,7 +149,8 @@ let package = Package(
     tests(
       "LeanKCommandsTests",
       [
-        "LeanKCommands", "LeanKLearn", "LeanKReport", "LeanKModel", "LeanKCheckpoint", "LeanKPruning",
+        "LeanKCommands", "LeanKLearn", "LeanKReport", "LeanKModel", "LeanKCheckpoint",
+        "LeanKPruning",
         "LeanKFormat", "LeanKInterchange", "LeanKTokenizer", "LeanKMask", "TensorFiles",
         "StrictJSON", "ByteIO",
       ]),

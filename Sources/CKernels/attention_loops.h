@@ -3,8 +3,13 @@
 // Tokens whose scores are held at once: their keys and values stay in the nearest caches while
 // several passes read them.
 #define DA_BLOCK 128
-// Query heads of one pass.
+// Query heads of one pass; of a wide one, where there are as many.
 #define DA_GROUP 4
+#if LK_REGISTERS == 32
+#define DA_WIDE 12
+#else
+#define DA_WIDE 4
+#endif
 // Tokens whose values all passes go through before the next ones: they stay in the nearest cache, and
 // memory sees one stream of whole rows. The hardware fetches that ahead better than the program can:
 // its own requests have to share the few that a core's nearest cache has under way.
@@ -29,7 +34,11 @@ LK_INLINE void LK_NAME(score_tile)(
   // Two vectors for four heads: enough sums at once to cover the latency of a product.
   enum { vectors = 2, step = vectors * LK_LANES };
   for (size_t lane = 0; lane < LEANK_KEY_TILE; lane += step) {
-    VF total[DA_GROUP][vectors] = {{{0}}};
+    VF total[DA_WIDE][vectors];
+#pragma clang loop unroll(full)
+    for (size_t g = 0; g < group; g++)
+#pragma clang loop unroll(full)
+      for (size_t v = 0; v < vectors; v++) total[g][v] = (VF){0};
     const char *line = (const char *)keys + lane * leank_bytes(type, 1);
     const float *q = query;
     for (size_t c = 0; c < width; c++) {
@@ -120,28 +129,40 @@ LK_INLINE void LK_NAME(add_values)(
             weights[g][t] * LK_NAME(widen_one)(values, t * value_width + column, type);
 }
 
-// The tokens of one run for up to DA_GROUP query heads: one online softmax, block by block.
+// The tokens of one block for query head `head` and the ones after it, `group` of them: one online softmax,
+// block by block. `state` has the run's `heads`.
 LK_INLINE void LK_NAME(attend_block)(
-    float *largest, float *sums, float *out, float (*scores)[DA_BLOCK], const float *query,
-    size_t stride, size_t group, const leank_attention_run *run, size_t start, size_t end,
-    size_t value_width, leank_element type) {
+    float *state, size_t heads, float (*scores)[DA_BLOCK], const leank_attention_run *run,
+    size_t head, size_t group, size_t start, size_t end, size_t value_width, leank_element type) {
+  float *largest = state + head, *sums = largest + heads;
+  float *out = state + 2 * heads + head * value_width;
   size_t tile_size = run->width * LEANK_KEY_TILE * leank_bytes(type, 1);
   size_t tiles = (end - start + LEANK_KEY_TILE - 1) / LEANK_KEY_TILE;
   for (size_t t = 0; t < tiles; t++) {
     float(*tile)[DA_BLOCK] = (float(*)[DA_BLOCK])(scores[0] + t * LEANK_KEY_TILE);
     const char *keys = (const char *)run->keys + (start / LEANK_KEY_TILE + t) * tile_size;
     LK_NAME(open_pages)(keys + tile_size, tile_size);
-    LK_NAME(score_tile)(tile, query, stride, group, keys, run->width, type);
+    LK_NAME(score_tile)(tile, run->query + head, heads, group, keys, run->width, type);
   }
   size_t first = start < run->first ? run->first - start : 0;
-  size_t lanes = tiles * LEANK_KEY_TILE;
+  // Where each head's tokens of the block end: an earlier row sees one less of the run's last ones.
+  size_t counts[DA_WIDE];
+  for (size_t g = 0; g < group; g++) {
+    size_t later = run->rows - 1 - (head + g) / (heads / run->rows);
+    size_t last = run->first + run->count - later;
+    counts[g] = (last < end ? last : end) - start;
+    // Nothing of this block.
+    if (last <= start) counts[g] = 0;
+  }
   if (run->softcap > 0)
     for (size_t g = 0; g < group; g++)
-      for (size_t i = first; i < end - start; i++)
+      for (size_t i = first; i < counts[g]; i++)
         scores[g][i] = tanhf(scores[g][i] / run->softcap) * run->softcap;
   for (size_t g = 0; g < group; g++) {
+    if (counts[g] == 0) continue;
+    size_t lanes = (counts[g] + LEANK_KEY_TILE - 1) / LEANK_KEY_TILE * LEANK_KEY_TILE;
     for (size_t i = 0; i < first; i++) scores[g][i] = -INFINITY;
-    for (size_t i = end - start; i < lanes; i++) scores[g][i] = -INFINITY;
+    for (size_t i = counts[g]; i < lanes; i++) scores[g][i] = -INFINITY;
     VF top = {0};
     top += largest[g];
     for (size_t i = 0; i < lanes; i += LK_LANES) {
@@ -167,33 +188,40 @@ LK_INLINE void LK_NAME(attend_block)(
     for (size_t i = 0; i < LK_LANES; i++) sum += total[i];
     sums[g] += sum;
   }
-  for (size_t t = first; t < end - start; t += DA_ROWS) {
-    size_t rest = end - start - t, row = value_width * leank_bytes(type, 1);
+  // Values that all heads see, and then those that only later rows do.
+  size_t step = run->rows > 1 ? DA_BLOCK : DA_ROWS, row = leank_bytes(type, value_width);
+  for (size_t t = first; t < counts[0]; t += step) {
+    size_t rest = counts[0] - t;
     const char *values = (const char *)run->values + (start + t) * row;
-    LK_NAME(open_pages)(values + DA_ROWS * row, DA_ROWS * row);
+    if (run->rows == 1) LK_NAME(open_pages)(values + step * row, step * row);
     LK_NAME(add_values)(
         out, (const float(*)[DA_BLOCK])(scores[0] + t), group, values, value_width,
-        rest < DA_ROWS ? rest : DA_ROWS, type);
+        rest < step ? rest : step, type);
+  }
+  for (size_t g = 1; g < group; g++) {
+    size_t t = counts[0] > first ? counts[0] : first;
+    if (t < counts[g])
+      LK_NAME(add_values)(
+          out + g * value_width, (const float(*)[DA_BLOCK])(scores[g] + t), 1,
+          (const char *)run->values + (start + t) * row, value_width, counts[g] - t, type);
   }
 }
 
 LK_INLINE void LK_NAME(attend_typed)(
     float *state, const leank_attention_run *run, size_t group, size_t value_width,
     leank_element type) {
-  float *largest = state, *sums = state + group, *out = state + 2 * group;
-  for (size_t g = 0; g < group; g++) largest[g] = -INFINITY;
-  memset(sums, 0, group * (1 + value_width) * sizeof(float));
-  float scores[DA_GROUP][DA_BLOCK];
+  for (size_t g = 0; g < group; g++) state[g] = -INFINITY;
+  memset(state + group, 0, group * (1 + value_width) * sizeof(float));
+  float scores[DA_WIDE][DA_BLOCK];
   size_t last = run->first + run->count;
   size_t start = run->first / LEANK_KEY_TILE * LEANK_KEY_TILE;
   for (; start < last; start += DA_BLOCK) {
     size_t end = last - start < DA_BLOCK ? last : start + DA_BLOCK;
     // Later passes find the block's keys and values in the cache.
     size_t g = 0;
-#define DA_PASS(heads)                                                                         \
-  LK_NAME(attend_block)(                                                                       \
-      largest + g, sums + g, out + g * value_width, scores, run->query + g, group, heads, run, \
-      start, end, value_width, type)
+#define DA_PASS(heads) \
+  LK_NAME(attend_block)(state, group, scores, run, g, heads, start, end, value_width, type)
+    for (; DA_WIDE > DA_GROUP && g + DA_WIDE <= group; g += DA_WIDE) DA_PASS(DA_WIDE);
     for (; g + 4 <= group; g += 4) DA_PASS(4);
     switch (group - g) {
     case 3: DA_PASS(3); break;
@@ -328,5 +356,6 @@ static const attention_loops LK_NAME(table) = {
 };
 
 #undef DA_GROUP
+#undef DA_WIDE
 #undef DA_BLOCK
 #undef DA_ROWS

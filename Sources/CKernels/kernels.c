@@ -1,5 +1,6 @@
 #include "CKernels.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -13,12 +14,18 @@ typedef struct {
       float *, size_t, const float *, size_t, size_t, const void *, size_t, size_t, size_t,
       leank_element);
   float (*exp_sum)(float *, size_t, float);
+  float (*largest)(const float *, size_t);
   void (*silu_product)(float *, const float *, size_t);
+  void (*silu_gradient)(float *, float *, const float *, const float *, size_t);
   void (*pack)(float *, const float *, size_t, size_t, size_t);
   void (*multiply)(
+      float *, size_t, const float *, size_t, const void *, size_t, size_t, size_t, leank_element,
+      float *);
+  void (*multiply_columns)(
       float *, size_t, const float *, size_t, const float *, size_t, size_t, size_t);
   void (*ordered_dots)(
       float *, size_t, const float *, size_t, size_t, const float *, size_t, size_t, size_t);
+  size_t pack_step, multiply_room;
 } leank_kernels;
 
 #define LK_LOOPS "weight_loops.h"
@@ -67,8 +74,18 @@ float leank_exp_sum(int level, float *x, size_t count, float shift) {
   return levels[level]->exp_sum(x, count, shift);
 }
 
+float leank_largest(int level, const float *x, size_t count) {
+  return levels[level]->largest(x, count);
+}
+
 void leank_silu_product(int level, float *gate, const float *up, size_t count) {
   levels[level]->silu_product(gate, up, count);
+}
+
+void leank_silu_gradient(
+    int level, float *gradient, float *up_gradient, const float *gate, const float *up,
+    size_t count) {
+  levels[level]->silu_gradient(gradient, up_gradient, gate, up, count);
 }
 
 size_t leank_packed_count(int level, size_t tokens, size_t width) {
@@ -76,15 +93,26 @@ size_t leank_packed_count(int level, size_t tokens, size_t width) {
   return (tokens + lanes - 1) / lanes * lanes * width;
 }
 
+size_t leank_pack_step(int level) { return levels[level]->pack_step; }
+
 void leank_pack(
     int level, float *packed, const float *x, size_t x_stride, size_t tokens, size_t width) {
   levels[level]->pack(packed, x, x_stride, tokens, width);
 }
 
+size_t leank_multiply_room(int level) { return levels[level]->multiply_room; }
+
 void leank_multiply(
+    int level, float *out, size_t out_stride, const float *packed, size_t tokens, const void *w,
+    size_t w_stride, size_t rows, size_t width, leank_element type, float *room) {
+  levels[level]->multiply(
+      out, out_stride, packed, tokens, w, w_stride, rows, width, type, room);
+}
+
+void leank_multiply_columns(
     int level, float *out, size_t out_stride, const float *packed, size_t tokens, const float *w,
-    size_t w_stride, size_t rows, size_t width) {
-  levels[level]->multiply(out, out_stride, packed, tokens, w, w_stride, rows, width);
+    size_t w_stride, size_t columns, size_t width) {
+  levels[level]->multiply_columns(out, out_stride, packed, tokens, w, w_stride, columns, width);
 }
 
 void leank_ordered_dots(

@@ -10,9 +10,9 @@ struct BenchCommand: Subcommand {
     commandName: "bench",
     abstract: "Measure decode attention for a mask: pruned against dense, on this machine.",
     discussion: """
-      One token attends to a full K/V cache, through every layer of the mask's geometry, with the
-      mask and without, by the same kernel; keys and values come from memory, not from the
-      processor's caches. Rates are set against what memory delivers to a plain stream of reads.
+      One token attends to a full K/V cache, through every layer of the mask's geometry, with the \
+      mask and without, by the same kernel; keys and values come from memory, not from the \
+      processor's caches. Rates are set against what memory delivers to a plain stream of reads. \
       Times are of the attention kernel alone, not of a whole model.
 
       EXAMPLE
@@ -24,7 +24,7 @@ struct BenchCommand: Subcommand {
 
   @OptionGroup var instanceOptions: InstanceOptions
 
-  @Option(parsing: .upToNextOption, help: "Tokens in the cache.")
+  @Option(parsing: .upToNextOption, help: "Tokens in the cache, one or several numbers.")
   var context: [Int] = [8192, 32768]
 
   @Option(help: "Query heads of every layer (default: those the mask records, else 4 a KV head).")
@@ -33,7 +33,7 @@ struct BenchCommand: Subcommand {
   @Option(help: "Element type of the cache.")
   var cache: ElementType = .f32
 
-  @Option(help: "Threads (default: one a processor).")
+  @Option(help: "Number of threads (default: one a processor).")
   var threads: Int?
 
   @Flag(help: "Print the outcome as JSON.")

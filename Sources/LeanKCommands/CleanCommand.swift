@@ -8,9 +8,9 @@ struct CleanCommand: Subcommand {
     commandName: "clean",
     abstract: "List and remove what killed runs of leank left in a directory.",
     discussion: """
-      Removes the entries .NAME.leank-partial-* of DIR, which are outputs that never got their name,
-      and nothing else; --dry-run only lists them. What a running leank holds stays (exit code 8).
-      Finished parts of convert --shard, .NAME.leank-parts, are listed and stay, unless --parts is
+      Removes the entries .NAME.leank-partial-* of DIR, which are outputs that never got their name, \
+      and nothing else; --dry-run only lists them. What a running leank holds stays (exit code 8). \
+      Finished parts of convert --shard, .NAME.leank-parts, are listed and stay, unless --parts is \
       given: a commit may still want them.
 
       EXAMPLE

@@ -19,15 +19,15 @@ struct ConvertCommand: Subcommand {
     commandName: "convert",
     abstract: "Apply a mask to a Hugging Face checkpoint and write the pruned one.",
     discussion: """
-      Layout rows cuts the rows of K and Q outside the mask's pair closure out of the weights; cache
-      leaves the weights as they are for a runtime that caches the kept channels; zeroed sets the K
+      Layout rows cuts the rows of K and Q outside the mask's pair closure out of the weights; cache \
+      leaves the weights as they are for a runtime that caches the kept channels; zeroed sets the K \
       rows to 0, so that any runtime can load the result.
 
       EXAMPLE
-        leank convert --model Llama-3.1-8B --mask mask.leank --output Llama-3.1-8B-rows --verify
+        leank convert --model Llama-3.1-8B --mask mask.leank --output OUT --verify
 
-      Many tasks of a batch scheduler convert a large checkpoint on a shared file system: each runs
-      with its --shard K/N, in any order and again after a failure, and one last run with --commit
+      Many tasks of a batch scheduler convert a large checkpoint on a shared file system: each runs \
+      with its --shard K/N, in any order and again after a failure, and one last run with --commit \
       makes the output of the parts, the same bytes as a single run.
 
         leank convert --model M --mask mask.leank --output OUT --shard 3/8
@@ -45,7 +45,7 @@ struct ConvertCommand: Subcommand {
   @Option(help: "Directory to make. It must not exist, unless --force is given.")
   var output: String
 
-  @Option(help: "rows, cache or zeroed.")
+  @Option(help: "What is done to the weights.")
   var layout: PruningLayout = .rows
 
   @OptionGroup var modeOptions: ModeOptions
@@ -53,11 +53,16 @@ struct ConvertCommand: Subcommand {
   @Flag(help: "Print the plan from headers alone and write nothing.")
   var dryRun = false
 
-  @Option(help: "Context length at which the cache is measured; may be repeated.")
+  @Option(
+    help:
+      "Context in tokens at which the cache is measured; may be repeated (default: 4096, 32768 and 131072, up to the model's own)."
+  )
   var context: [Int] = []
 
   @Option(
-    help: "Convert one part of the weights, K of N, beside the output, for --commit to finish.")
+    help:
+      "Convert one part of the weights, K/N, beside the output, for --commit to finish (default: all)."
+  )
   var shard: ShardPart?
 
   @Flag(help: "Make the output of the parts that runs with --shard converted.")

@@ -9,10 +9,10 @@ struct DiffCommand: Subcommand {
     commandName: "diff",
     abstract: "Compare two masks, or the masks of two pruned checkpoints.",
     discussion: """
-      Exit code 1 when geometry, kept channels, alignment, scores or deployment differ. Provenance
+      Exit code 1 when geometry, kept channels, alignment, scores or deployment differ. Provenance \
       is shown, but makes no difference.
 
-      Of files with several masks, --instance chooses: given once for both, given twice for the first
+      Of files with several masks, --instance chooses: given once for both, given twice for the first \
       and the second.
 
       EXAMPLE
@@ -26,7 +26,8 @@ struct DiffCommand: Subcommand {
   @Argument(help: "Another one.")
   var second: String
 
-  @Option(help: "Which mask of a file that holds several (default: 0, the main one).")
+  @Option(
+    help: "Which mask of a file that holds several, counted from 0 (default: 0, the main one).")
   var instance: [Int] = []
 
   @Flag(help: "Print every number as JSON.")

@@ -12,7 +12,7 @@ struct ExportCommand: Subcommand {
     commandName: "export",
     abstract: "Write a mask or its scores in another format.",
     discussion: """
-      The suffix of --output chooses: .safetensors, .npy, .npz, .pth (LeanK's own runtime reads it),
+      The suffix of --output chooses: .safetensors, .npy, .npz, .pth (LeanK's own runtime reads it), \
       .tsv or .json. What a format can hold comes back unchanged through leank import.
 
       EXAMPLE

@@ -13,13 +13,13 @@ struct GenerateCommand: Subcommand {
     commandName: "generate",
     abstract: "Let a model continue a text: dense, under a mask, or converted.",
     discussion: """
-      The text streams to standard output as it comes; tokens a second and the bytes of the K/V cache
-      follow on standard error. A directory that leank convert made runs as its config.json says; with
+      The text streams to standard output as it comes; tokens a second and the bytes of the K/V cache \
+      follow on standard error. A directory that leank convert made runs as its config.json says; with \
       --mask a dense one runs under the mask.
 
       EXAMPLE
-        leank generate SmolLM2-135M --prompt "The capital of France is" --max-tokens 20
-        leank generate SmolLM2-135M --mask mask.leank --mode windowed --prompt-file long.txt
+        leank generate SmolLM2-135M --prompt "The capital of France is"
+        leank generate SmolLM2-135M --mask mask.leank --prompt-file long.txt
         leank generate SmolLM2-135M-pruned --chat --prompt "What is a K cache?"
       """)
 
@@ -31,24 +31,24 @@ struct GenerateCommand: Subcommand {
 
   @OptionGroup var instanceOptions: InstanceOptions
 
-  @Option(help: "The text to continue.")
+  @Option(help: "The text to continue (default: none, --prompt-file has it).")
   var prompt: String?
 
-  @Option(help: "A file with the text to continue, - for standard input.")
+  @Option(help: "A file with the text to continue, - for standard input (default: none).")
   var promptFile: String?
 
-  @Option(help: "Most tokens of the continuation (default: 128).")
+  @Option(help: "Most tokens of the continuation.")
   var maxTokens = 128
 
-  @Option(help: "Randomness of the choice: 0 takes the likeliest token (default: 0).")
+  @Option(help: "Randomness of the choice, 0 or more: 0 takes the likeliest token.")
   var temperature = 0.0
 
   @Option(
     name: .customLong("top-p"),
-    help: "Choose among the likeliest tokens that have this share together (default: 1).")
+    help: "Choose among the likeliest tokens that have this share together, up to 1.")
   var topP = 1.0
 
-  @Option(help: "Seed of the choice (default: 0).")
+  @Option(help: "Seed of the choice, a whole number.")
   var seed: UInt64 = 0
 
   @Flag(name: .customLong("ignore-eos"), help: "Go on behind the model's end tokens.")
@@ -59,10 +59,10 @@ struct GenerateCommand: Subcommand {
 
   @OptionGroup var modeOptions: ModeOptions
 
-  @Option(help: "Element type of the K/V cache: f32, bf16 or f16 (default: f32).")
+  @Option(help: "Element type of the K/V cache.")
   var cache = ElementType.f32
 
-  @Option(help: "Threads (default: one a processor).")
+  @Option(help: "Number of threads (default: one a processor).")
   var threads: Int?
 
   @Flag(help: "Print text, tokens, rates and cache bytes as JSON when all is done.")

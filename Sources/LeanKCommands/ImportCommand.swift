@@ -13,12 +13,12 @@ struct ImportCommand: Subcommand {
     commandName: "import",
     abstract: "Make a .leank file of a mask in another format.",
     discussion: """
-      Reads torch .pth and .pt, .npy, .npz, .safetensors, .tsv and .json, and executes nothing in
-      them. An array of only 0 and 1 is a mask; anything else is scores, of which leank mask makes
+      Reads torch .pth and .pt, .npy, .npz, .safetensors, .tsv and .json, and executes nothing in \
+      them. An array of only 0 and 1 is a mask; anything else is scores, of which leank mask makes \
       masks. With --model the file records query heads and RoPE pairs too.
 
       EXAMPLE
-        leank import llama3.1-8b-instruct.pth --model Llama-3.1-8B --mode windowed --output mask.leank
+        leank import mask.pth --model Llama-3.1-8B --mode windowed --output mask.leank
       """)
 
   @Argument(help: "The mask to read.")
@@ -27,13 +27,16 @@ struct ImportCommand: Subcommand {
   @Option(help: "The .leank file to write.")
   var output: String
 
-  @Option(help: "Checkpoint the mask is for: gives the geometry, and checks it. Needed for .tsv.")
+  @Option(
+    help:
+      "Checkpoint the mask is for: gives the geometry, and checks it; needed for .tsv (default: none)."
+  )
   var model: String?
 
-  @Option(help: "A file of importance scores to put beside the mask.")
+  @Option(help: "A file of importance scores to put beside the mask (default: none).")
   var scores: String?
 
-  @Option(help: "Alignment unit to record (default: the largest that fits).")
+  @Option(help: "Alignment unit to record, in channels (default: the largest that fits).")
   var align: Int?
 
   @OptionGroup var scoresKind: ScoresKindOptions

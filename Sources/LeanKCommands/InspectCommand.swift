@@ -10,12 +10,12 @@ struct InspectCommand: Subcommand {
     commandName: "inspect",
     abstract: "Show what a mask does, in numbers and pictures.",
     discussion: """
-      Takes a mask in any format that leank reads, a checkpoint that leank convert made, or a plain
+      Takes a mask in any format that leank reads, a checkpoint that leank convert made, or a plain \
       Hugging Face checkpoint, of which it says what a mask could do.
 
       EXAMPLE
         leank inspect mask.leank
-        leank inspect mask.leank --model Llama-3.1-8B --report report.html --context 131072
+        leank inspect mask.leank --model Llama-3.1-8B --report page.html
         leank inspect mask.leank --layer 3 --head 5
         leank inspect ratios.leank --instance 2
       """)
@@ -25,22 +25,26 @@ struct InspectCommand: Subcommand {
 
   @OptionGroup var instanceOptions: InstanceOptions
 
-  @Option(help: "Checkpoint the mask is for: gives geometry, dtype and weight sizes.")
+  @Option(
+    help: "Checkpoint the mask is for: gives geometry, dtype and weight sizes (default: none).")
   var model: String?
 
-  @Option(help: "Context length at which the cache is measured; may be repeated.")
+  @Option(
+    help:
+      "Context in tokens at which the cache is measured; may be repeated (default: 4096, 32768 and 131072, up to the model's own)."
+  )
   var context: [Int] = []
 
-  @Option(help: "Show one layer, head by head.")
+  @Option(help: "Show one layer, counted from 0, head by head (default: none).")
   var layer: Int?
 
-  @Option(help: "With --layer: show one KV head.")
+  @Option(help: "With --layer: show one KV head, counted from 0 (default: all).")
   var head: Int?
 
-  @Option(help: "Write a picture of layers by heads and by channels (SVG).")
+  @Option(help: "Write a picture of layers by heads and by channels, an SVG file (default: none).")
   var heatmap: String?
 
-  @Option(help: "Write a page with everything on it (HTML, one file).")
+  @Option(help: "Write a page with everything on it, one HTML file (default: none).")
   var report: String?
 
   @Flag(help: "Print every number as JSON; those of single channels with --layer.")

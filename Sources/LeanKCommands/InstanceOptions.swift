@@ -2,7 +2,8 @@ import ArgumentParser
 
 /// `--instance`, wherever a command takes one mask of a file that may hold several.
 struct InstanceOptions: ParsableArguments {
-  @Option(help: "Which mask of a file that holds several (default: 0, the main one).")
+  @Option(
+    help: "Which mask of a file that holds several, counted from 0 (default: 0, the main one).")
   var instance: Int?
 
   /// The mask asked for.

@@ -12,23 +12,25 @@ extension Alignment.Rule: ExpressibleByArgument {
   public static var allValueStrings: [String] { [Self.leank, .budget].map(\.rawValue) }
 }
 
+extension MaskSelection.Budget: ExpressibleByArgument {}
+
 /// `leank mask`
 struct MaskCommand: Subcommand {
   static let configuration = CommandConfiguration(
     commandName: "mask",
     abstract: "Choose the channels to keep from importance scores.",
     discussion: """
-      Rule leank is the official one: a threshold at the quantile of all scores, then each head's
-      count to the nearest multiple of --align, so that the pruned share can drift from --ratio. Rule
-      budget meets it to within one group. With --pairs the two channels that RoPE rotates together
+      Rule leank is the official one: a threshold at the quantile of all scores, then each head's \
+      count to the nearest multiple of --align, so that the pruned share can drift from --ratio. Rule \
+      budget meets it to within one group. With --pairs the two channels that RoPE rotates together \
       are kept or pruned together, so that rows cut from a checkpoint save as much as the cache does.
 
-      Several ratios make one file with a mask for each, the first one being the main mask, or with
+      Several ratios make one file with a mask for each, the first one being the main mask, or with \
       --separate a file each: --output mask.leank gives mask-0.5.leank and so on.
 
       EXAMPLE
-        leank mask scaling_factors.tsv --model Llama-3.1-8B --ratio 0.7 --align 32 --output mask.leank
-        leank mask scores.npy --ratio 0.5 --ratio 0.6 --ratio 0.7 --align 16 --output ratios.leank
+        leank mask alpha.tsv --model M --ratio 0.7 --align 32 --output mask.leank
+        leank mask scores.npy --ratio 0.5 --ratio 0.7 --align 16 --output r.leank
       """)
 
   @Argument(
@@ -36,7 +38,7 @@ struct MaskCommand: Subcommand {
   )
   var scores: String
 
-  @Option(help: "Checkpoint the mask is for: gives the geometry. Needed for .tsv.")
+  @Option(help: "Checkpoint the mask is for: gives the geometry; needed for .tsv (default: none).")
   var model: String?
 
   @OptionGroup var instanceOptions: InstanceOptions
@@ -47,8 +49,14 @@ struct MaskCommand: Subcommand {
   @Option(help: "Every head keeps a multiple of this many channels, or all it has.")
   var align: Int
 
-  @Option(help: "leank or budget.")
+  @Option(help: "How channels are chosen; see above.")
   var rule: Alignment.Rule = .leank
+
+  @Option(
+    help:
+      "Rule budget: count groups by the sum of their scores, or with log by their product, for scores of at least 0 (default: sum). By measured errors only leank learn can, which has the model."
+  )
+  var budget: MaskSelection.Budget?
 
   @Flag(help: "Keep or prune both channels of a rotary pair.")
   var pairs = false
@@ -68,13 +76,17 @@ struct MaskCommand: Subcommand {
 
   func validate() throws {
     guard rule != .given else { throw ValidationError("--rule is leank or budget") }
+    guard budget == nil || rule == .budget else {
+      throw ValidationError("--budget says how --rule budget counts")
+    }
     guard Set(ratio).count == ratio.count else {
       throw ValidationError("--ratio is given twice with the same value")
     }
   }
 
   func run(on console: Console) throws -> CInt {
-    try checkOutputFile(output, replacing: force)
+    let files = MaskFiles(output: output, isSeparate: separate, force: force)
+    try files.check(ratio)
     let checkpoint = try model.map { try CheckpointDirectory(path: $0) }
     let geometry = try checkpoint?.geometry(checkingShapes: false).geometries
     let found = try MaskInput.scores(
@@ -89,44 +101,11 @@ struct MaskCommand: Subcommand {
       document.provenance.record(source: scores, bytes: found.bytes, model: checkpoint)
       document.provenance[Provenance.recipe] =
         "leank mask --ratio \(ratio) --align \(align) --rule \(rule.rawValue)"
-        + (pairs ? " --pairs" : "")
+        + (budget.map { " --budget \($0.rawValue)" } ?? "") + (pairs ? " --pairs" : "")
       return document
     }
-    let files =
-      separate
-      ? zip(ratio, documents).map { (path(of: $0), [$1]) } : [(output, documents)]
-    try write(files.map { ($0, try LeankFile.encode(instances: $1)) }, on: console)
+    for line in try files.write(ratio, documents) { try console.print(line) }
     return LeankExit.success
-  }
-
-  /// The file of one ratio: `mask.leank` becomes `mask-0.7.leank`.
-  private func path(of ratio: Double) -> String {
-    let suffix = ".leank"
-    let isNamed = output.hasSuffix(suffix)
-    return (isNamed ? String(output.dropLast(suffix.count)) : output) + "-\(ratio)" + suffix
-  }
-
-  /// Writes all files, or none where the name of one is taken.
-  private func write(
-    _ files: [(path: String, encoded: (bytes: [UInt8], file: LeankFile))], on console: Console
-  ) throws {
-    if !force, files.count > 1,
-      let taken = files.first(where: { FileManager.default.fileExists(atPath: $0.path) })
-    {
-      throw FileError(.exists, "output exists, use --force to replace it", in: taken.path)
-    }
-    for (path, encoded) in files {
-      try writeFileAtomically(encoded.bytes.span, to: path, replacing: force)
-      let all = encoded.file.instances.map { MaskStatistics(of: $0.mask) }
-      func percents(_ share: (MaskStatistics) -> Double) -> String {
-        all.map { Formatting.percent(share($0)) }.joined(separator: ", ")
-      }
-      try console.print(
-        "wrote \(escaped(path, limit: 4096)), \(Formatting.count(encoded.bytes.count)) bytes: "
-          + (all.count > 1 ? "\(all.count) masks, " : "")
-          + "pruned \(percents(\.prunedRatio)) of the channels, rows "
-          + percents { 1 - $0.closureKeptRatio })
-    }
   }
 
   /// A ratio, unit or rule that cannot be is the command line's fault, scores that do not fit the
@@ -136,7 +115,8 @@ struct MaskCommand: Subcommand {
   ) throws -> MaskSelection {
     do throws(MaskError) {
       return try MaskSelection(
-        scores: scores, layers: layers, ratio: ratio, unit: align, rule: rule, pairs: pairs)
+        scores: scores, layers: layers, ratio: ratio, unit: align, rule: rule,
+        budget: budget ?? .sum, pairs: pairs)
     } catch {
       guard error.code == .alignment else { throw error }
       throw UsageError(error.description)

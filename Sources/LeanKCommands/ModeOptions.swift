@@ -9,7 +9,7 @@ extension AttentionWindow.EmptyHeads: ExpressibleByArgument {}
 struct ModeOptions: ParsableArguments {
   @Option(
     help:
-      "What the mask means: static or windowed (default: what the checkpoint or the mask says, else static)."
+      "What the mask means (default: what the checkpoint or the mask says, else static)."
   )
   var mode: MaskMode?
 
@@ -27,7 +27,7 @@ struct ModeOptions: ParsableArguments {
 
   @Option(
     help:
-      "Windowed: the prompt's own attention, dense or windowed (default: the mask's hint, else dense)."
+      "Windowed: the prompt's own attention (default: the mask's hint, else dense)."
   )
   var prefill: AttentionWindow.Prefill?
 

@@ -9,7 +9,7 @@ struct TokenizeCommand: Subcommand {
     commandName: "tokenize",
     abstract: "Turn text into the token ids of a model, and back.",
     discussion: """
-      Computes what the model's own tokenizer.json says: byte-pair encodings with everything around
+      Computes what the model's own tokenizer.json says: byte-pair encodings with everything around \
       them. What leank does not compute is refused by name.
 
       EXAMPLE
@@ -25,10 +25,13 @@ struct TokenizeCommand: Subcommand {
   var text: String?
 
   @Option(
-    help: "A text file, - for standard input; with --decode, ids as verify --tokens has them.")
+    help:
+      "A text file, - for standard input; with --decode, ids as verify --tokens has them (default: none)."
+  )
   var file: String?
 
-  @Option(help: "A JSON file: a list of texts; with --decode, a list of lists of ids.")
+  @Option(
+    help: "A JSON file: a list of texts; with --decode, a list of lists of ids (default: none).")
   var batch: String?
 
   @Flag(help: "From ids to text. Special tokens are kept.")

@@ -14,10 +14,10 @@ struct VerifyCommand: Subcommand {
     commandName: "verify",
     abstract: "Prove that a pruned checkpoint computes what its mask says.",
     discussion: """
-      First every tensor of PRUNED is compared with DENSE: it has to be byte-identical, or exactly
-      the rows the mask asks for; every other file that a loader may read has to be as convert writes
-      it. Then both are decoded on the same tokens, DENSE with the mask applied to whole keys, PRUNED
-      with a cache of the kept channels only, and the logits compared. With --mask in place of PRUNED,
+      First every tensor of PRUNED is compared with DENSE: it has to be byte-identical, or exactly \
+      the rows the mask asks for; every other file that a loader may read has to be as convert writes \
+      it. Then both are decoded on the same tokens, DENSE with the mask applied to whole keys, PRUNED \
+      with a cache of the kept channels only, and the logits compared. With --mask in place of PRUNED, \
       the mask is tried on the dense weights.
 
       EXAMPLE
@@ -31,7 +31,10 @@ struct VerifyCommand: Subcommand {
   @Argument(help: "Directory that leank convert made from it.")
   var pruned: String?
 
-  @Option(help: "Try this mask on the dense weights instead of verifying a pruned checkpoint.")
+  @Option(
+    help:
+      "Try this mask on the dense weights instead of verifying a pruned checkpoint (default: none)."
+  )
   var mask: String?
 
   @OptionGroup var instanceOptions: InstanceOptions
@@ -41,10 +44,10 @@ struct VerifyCommand: Subcommand {
       "Tokens to decode: a JSON list, .npy, or .safetensors with input_ids (default: random ones).")
   var tokens: String?
 
-  @Option(help: "Decode this text, by the dense model's tokenizer.")
+  @Option(help: "Decode this text, by the dense model's tokenizer (default: none).")
   var prompt: String?
 
-  @Option(help: "Decode the text of this file, - for standard input.")
+  @Option(help: "Decode the text of this file, - for standard input (default: none).")
   var text: String?
 
   @Option(
@@ -57,13 +60,13 @@ struct VerifyCommand: Subcommand {
     help: "Tokens after the prompt, decoded one by one (default: the rest; of random ones 32).")
   var decode: Int?
 
-  @Option(help: "Then let each side continue this many tokens of its own.")
+  @Option(help: "Then let each side continue this many tokens of its own (default: 0).")
   var greedy: Int?
 
-  @Option(help: "Seed of random tokens (default: 0).")
+  @Option(help: "Seed of random tokens, a whole number (default: 0).")
   var seed: UInt64?
 
-  @Option(help: "Threads (default: one a processor).")
+  @Option(help: "Number of threads (default: one a processor).")
   var threads: Int?
 
   @OptionGroup var modeOptions: ModeOptions
@@ -83,7 +86,10 @@ struct VerifyCommand: Subcommand {
   @Flag(help: "Compare tensors only, decode nothing.")
   var structureOnly = false
 
-  @Option(help: "Write logits_dense, logits_masked and logits_pruned to this .safetensors file.")
+  @Option(
+    help:
+      "Write logits_dense, logits_masked and logits_pruned to this .safetensors file (default: none)."
+  )
   var saveLogits: String?
 
   @Flag(help: "Print the outcome as JSON.")

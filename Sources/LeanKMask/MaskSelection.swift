@@ -17,6 +17,14 @@ public struct MaskSelection: Sendable, Hashable {
     }
   }
 
+  /// How groups of channels count against each other under rule `budget`.
+  public enum Budget: String, Sendable, Hashable, CaseIterable {
+    /// By the sum of their scores.
+    case sum
+    /// By the product of their scores: what matters is by which factor one is better than another.
+    case log
+  }
+
   public let mask: ChannelMask
   /// Unit, rule and target ratio, as a `.leank` file records them.
   public let alignment: Alignment
@@ -45,6 +53,7 @@ public struct MaskSelection: Sendable, Hashable {
   ///     as near to 1 - `ratio` as groups allow; no other choice that keeps as many channels, in
   ///     multiples of `unit` or whole heads, has a larger sum of scores. Ties go to the lower layer,
   ///     head and channel.
+  ///   - budget: what rule `budget` sums up: the scores or, for scores of 0 and above, their logarithms.
   ///   - pairs: whether the two channels that RoPE rotates together are kept or pruned together, each
   ///     standing for the mean of their scores, so that the mask is its own closure.
   ///
@@ -52,17 +61,59 @@ public struct MaskSelection: Sendable, Hashable {
   /// ratio, unit or rule that cannot be: with pairs, unit and head_dim are even.
   public init(
     scores: ImportanceScores, layers: [LayerGeometry], ratio: Double, unit: Int,
-    rule: Alignment.Rule, pairs: Bool = false
+    rule: Alignment.Rule, budget: Budget = .sum, pairs: Bool = false
   ) throws(MaskError) {
     let alignment = try Alignment(unit: unit, rule: rule, targetRatio: ratio)
     let heads = try Self.heads(scores, layers, unit: unit, pairs: pairs)
     let kept: [ChannelSet]
-    switch rule {
-    case .leank: kept = QuantileRule.kept(of: heads, ratio: ratio, unit: unit)
-    case .budget: kept = BudgetRule.kept(of: heads, ratio: ratio, unit: unit)
-    case .given:
+    switch (rule, budget) {
+    case (.leank, _): kept = QuantileRule.kept(of: heads, ratio: ratio, unit: unit)
+    case (.budget, .sum): kept = BudgetRule.kept(of: heads, ratio: ratio, unit: unit)
+    case (.budget, .log):
+      kept = BudgetRule.kept(of: try ScoredHead.logarithms(heads), ratio: ratio, unit: unit)
+    case (.given, _):
       throw MaskError(.alignment, "rule given records a mask as found, it chooses none")
     }
+    try self.init(kept, layers, alignment)
+  }
+
+  /// Chooses the channels to keep by what it costs a head to keep so many.
+  ///
+  /// - Parameters:
+  ///   - errors: of each head, the error of keeping its first 0, `unit`, 2 `unit`, ... channels in the
+  ///     order that `orders` gives; keeping all costs nothing and is left out.
+  ///   - scores, layers, ratio, unit, pairs: as above.
+  ///
+  /// Groups are kept where the square root of the error falls most a channel. Fails as above, and with
+  /// `.scores` where the errors do not fit the heads.
+  public init(
+    errors: [[Double]], scores: ImportanceScores, layers: [LayerGeometry], ratio: Double, unit: Int,
+    pairs: Bool = false
+  ) throws(MaskError) {
+    let alignment = try Alignment(unit: unit, rule: .budget, targetRatio: ratio)
+    let heads = try Self.heads(scores, layers, unit: unit, pairs: pairs)
+    guard errors.count == heads.count,
+      zip(errors, heads).allSatisfy({ $0.count == ($1.width + unit - 1) / unit }),
+      errors.allSatisfy({ $0.allSatisfy { $0.isFinite && $0 >= 0 } })
+    else {
+      throw MaskError(.scores, "measured errors are not one for each number of groups of each head")
+    }
+    try self.init(
+      MeasuredRule.kept(of: heads, errors: errors, ratio: ratio, unit: unit), layers, alignment)
+  }
+
+  /// The order in which a rule keeps each head's channels, best first, by head.
+  public static func orders(
+    _ scores: ImportanceScores, _ layers: [LayerGeometry], unit: Int, pairs: Bool
+  ) throws(MaskError) -> [[Int]] {
+    try heads(scores, layers, unit: unit, pairs: pairs).map(\.order)
+  }
+
+  private init(
+    _ kept: [ChannelSet], _ layers: [LayerGeometry], _ alignment: Alignment
+  ) throws(MaskError) {
+    let unit = alignment.unit
+    let ratio = alignment.targetRatio ?? 0
     var masks: [LayerMask] = []
     var next = 0
     for layer in layers {
@@ -118,56 +169,5 @@ public struct MaskSelection: Sendable, Hashable {
       }
     }
     return heads
-  }
-}
-
-/// One head's scores, with the order in which its channels are kept.
-struct ScoredHead: Sendable {
-  /// Score of each channel; the two of a pair share their mean.
-  let scores: [Double]
-  /// The channels in the order they are kept, best first: higher score, then lower channel.
-  let order: [Int]
-
-  var width: Int { scores.count }
-
-  /// Without pairs every channel stands for itself.
-  init(_ values: [Double]) {
-    scores = values
-    order = Self.sorted(values.indices.map { [$0] }, by: values).flatMap(\.self)
-  }
-
-  /// With pairs two channels are kept or pruned at a time, so that every even count is closed.
-  ///
-  /// Channels without a partner go by twos as well, the best two first: as kept counts are even,
-  /// the first channels of the order then have the largest sum that any closed choice of as many has.
-  init(_ values: [Double], rotary: RotaryGeometry) {
-    var scores = values
-    var pairs: [[Int]] = []
-    var single: [[Int]] = []
-    for channel in values.indices {
-      guard let partner = rotary.partner(of: channel) else {
-        single.append([channel])
-        continue
-      }
-      guard channel < partner else { continue }
-      let mean = (values[channel] + values[partner]) / 2
-      scores[channel] = mean
-      scores[partner] = mean
-      pairs.append([channel, partner])
-    }
-    single = Self.sorted(single, by: values)
-    for index in stride(from: 0, to: single.count, by: 2) {
-      pairs.append(single[index] + single[index + 1])
-    }
-    self.scores = scores
-    order = Self.sorted(pairs, by: scores).flatMap(\.self)
-  }
-
-  /// Higher sum first, then the lower first channel; the items are of one size.
-  private static func sorted(_ items: [[Int]], by scores: [Double]) -> [[Int]] {
-    let keyed = items.map { item in (item, sum: item.reduce(0) { $0 + scores[$1] }) }
-    return keyed.sorted { left, right in
-      left.sum != right.sum ? left.sum > right.sum : left.0[0] < right.0[0]
-    }.map(\.0)
   }
 }

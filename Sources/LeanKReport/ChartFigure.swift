@@ -85,6 +85,28 @@ struct ChartFigure {
     }
   }
 
+  /// Marks at any places, each with a hover text, and a line through them from left to right. `x`
+  /// counts columns from 0 as `x(_:)` does.
+  mutating func addPoints(_ points: [(x: Double, y: Double, text: String)], style: String) {
+    let places = points.map { ("\(Markup.number(x($0.x)))", "\(Markup.number(y($0.y)))") }
+    let line = places.map { "\($0) \($1)" }.joined(separator: "L")
+    content += "<path class=\"curve \(style)\" style=\"fill:none\" d=\"M\(line)\"/>"
+    for (place, point) in zip(places, points) {
+      content += "<circle class=\"\(style)\" r=\"4\" cx=\"\(place.0)\" cy=\"\(place.1)\">"
+      content += "<title>\(Markup.text(point.text))</title></circle>"
+    }
+  }
+
+  /// A dashed horizontal line at a value, with its name above it.
+  mutating func addLevel(_ value: Double, name: String) {
+    let plot = Self.plot
+    content += "<path class=\"mark\" d=\"M\(Markup.number(plot.x)) \(Markup.number(y(value)))"
+    content += "h\(Markup.number(plot.width))\"/>"
+    let below = y(value) < plot.y + 16
+    content += "<text class=\"name\" x=\"\(Markup.number(plot.x + 6))\""
+    content += " y=\"\(Markup.number(y(value) + (below ? 15 : -6)))\">\(Markup.text(name))</text>"
+  }
+
   /// A dashed vertical line at a fraction of the plot's width, with its name beside it.
   mutating func addMark(at fraction: Double, name: String) {
     let plot = Self.plot

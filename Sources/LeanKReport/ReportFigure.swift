@@ -85,6 +85,15 @@ struct ReportFigure {
     leastWidth = 300
   }
 
+  /// A chart whose marks have hover texts of their own.
+  init(
+    id: String, title: String, caption: String, chart: ChartFigure,
+    legend: [(style: String, name: String)]
+  ) {
+    self.init(id: id, title: title, caption: caption, chart: chart, legend: legend, texts: [])
+    (grid, cells) = (nil, nil)
+  }
+
   /// The figure element.
   var html: String {
     let (width, height) = (Markup.number(size.width), Markup.number(size.height))

@@ -92,7 +92,7 @@ public func counted(_ number: Int, _ noun: String) -> String {
 }
 
 /// What a mask is for, in words.
-func deploymentText(_ deployment: DeploymentHints?) -> String {
+public func deploymentText(_ deployment: DeploymentHints?) -> String {
   switch deployment {
   case nil: "not recorded"
   case .static: "static: every query and key uses the kept channels only"

@@ -103,31 +103,57 @@ import Testing
   @Test(arguments: levels, [1, 5, 16, 17, 40, 49, 97])
   func packedProductsAgreeWithDouble(level: Int, tokens: Int) throws {
     let kernels = try #require(Kernels(level: level))
+    for element in Self.elements {
+      check(kernels, tokens: 0..<tokens, rows: 13, width: 70, element, tolerance: 1e-5)
+    }
+  }
+
+  /// Several groups of tokens, tiles of rows and runs of channels, and a part of each after them. The
+  /// longer sums differ by up to 2.8e-5.
+  @Test(arguments: levels) func largePackedProductsAgreeWithDouble(level: Int) throws {
+    let kernels = try #require(Kernels(level: level))
+    check(kernels, tokens: 570..<581, of: 641, rows: 101, width: 519, .bf16, tolerance: 4e-5)
+    check(kernels, tokens: 636..<641, of: 641, rows: 101, width: 519, .bf16, tolerance: 4e-5)
+  }
+
+  /// Multiplies `count` tokens and compares some of them.
+  private func check(
+    _ kernels: Kernels, tokens compared: Range<Int>, of count: Int? = nil, rows: Int, width: Int,
+    _ element: ElementType, tolerance: Double
+  ) {
+    let tokens = count ?? compared.count
     var generator = SeededGenerator(seed: UInt64(tokens))
-    let (rows, width, stride) = (13, 70, 15)
-    let w = Self.random(rows * width, .f32, &generator).values
+    let stride = rows + 2
+    let (bytes, w) = Self.random(rows * width, element, &generator)
     let x = Matrix(
       rows: tokens, columns: width,
       values: Self.random(tokens * width, .f32, &generator).values)
-    func multiply(_ x: Matrix, _ w: [Float]) -> [Float] {
-      var out = [Float](repeating: 0, count: x.rows * stride)
+    func multiply(_ x: Matrix, _ w: Span<UInt8>) -> [Float] {
+      var out = [Float](repeating: .nan, count: x.rows * stride)
+      // The last parts first: none depends on another.
+      let packed = kernels.packed(x) { pack in
+        for part in (0..<x.rows).blocks(of: kernels.packStep).reversed() { pack(part) }
+      }
       unsafe out.withUnsafeMutableBufferPointer { out in
-        unsafe kernels.multiply(into: out, at: 1, stride: stride, kernels.pack(x), w)
+        unsafe kernels.multiply(into: out, at: 1, stride: stride, packed, w, element)
       }
       return out
     }
-    let out = multiply(x, w)
-    for t in 0..<tokens {
+    let out = multiply(x, bytes.span)
+    for t in compared {
       for r in 0..<rows {
         let exact = (0..<width).reduce(0.0) {
           $0 + Double(x[t, $1]) * Double(w[r * width + $1])
         }
-        #expect(abs(Double(out[1 + t * stride + r]) - exact) <= 1e-5)
+        #expect(abs(Double(out[1 + t * stride + r]) - exact) <= tolerance)
       }
+      // Nothing is written between the rows of `out`.
+      #expect(out[t * stride].isNaN && out[t * stride + rows + 1].isNaN)
     }
     // Alone, the last token and the last row give the same bits.
     let lastToken = Matrix(rows: 1, columns: width, values: Array(x.row(tokens - 1)))
-    let alone = multiply(lastToken, Array(w.suffix(width)))
+    let lastRow = bytes.suffix(width * element.byteWidth)
+    let alone = multiply(lastToken, lastRow.span)
     #expect(alone[1] == out[(tokens - 1) * stride + rows])
   }
 
@@ -165,12 +191,44 @@ import Testing
     #expect(kernels.exponentials(&poisoned, 0..<2, shift: 0).isNaN)
   }
 
+  @Test(arguments: levels) func theLargestIsFoundWhereverItIs(level: Int) throws {
+    let kernels = try #require(Kernels(level: level))
+    for count in 0...40 {
+      for place in 0..<max(count, 1) {
+        var x = [Float](repeating: -2, count: count + 2)
+        x[0] = 9
+        x[count + 1] = 9
+        if count > 0 { x[1 + place] = -1 }
+        #expect(kernels.largest(x, 1..<count + 1) == (count > 0 ? -1 : -.infinity))
+      }
+    }
+  }
+
+  @Test(arguments: levels) func siluGradientAgreesWithDouble(level: Int) throws {
+    let kernels = try #require(Kernels(level: level))
+    let gate = (-300...300).map { Float($0) * 0.37 }
+    let up = gate.indices.map { Float($0 % 7) - 3 }
+    let given = gate.indices.map { Float($0 % 5) - 1.5 }
+    var (toGate, toUp) = (given, [Float](repeating: .nan, count: gate.count))
+    var gateSpan = toGate.mutableSpan
+    var upSpan = toUp.mutableSpan
+    kernels.siluGradient(&gateSpan, &upSpan, gate: gate.span, up: up.span)
+    for index in gate.indices {
+      let (x, d) = (Double(gate[index]), Double(given[index]))
+      let sigmoid = 1 / (1 + exp(-x))
+      let byGate = d * Double(up[index]) * sigmoid * (1 + x * (1 - sigmoid))
+      #expect(abs(Double(toGate[index]) - byGate) <= 2e-6 * max(1, abs(byGate)))
+      #expect(abs(Double(toUp[index]) - d * x * sigmoid) <= 2e-6 * max(1, abs(d * x)))
+    }
+  }
+
   @Test(arguments: levels) func siluAgreesWithDouble(level: Int) throws {
     let kernels = try #require(Kernels(level: level))
     let input = (-300...300).map { Float($0) * 0.37 }
     let up = input.indices.map { Float($0 % 7) - 3 }
     var gate = input
-    kernels.siluProduct(&gate, up)
+    var span = gate.mutableSpan
+    kernels.siluProduct(&span, up.span)
     for index in input.indices {
       let x = Double(input[index])
       let expected = x / (1 + exp(-x)) * Double(up[index])

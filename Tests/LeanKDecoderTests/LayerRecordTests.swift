@@ -28,12 +28,12 @@ import Testing
       let kept = try #require(record)
       #expect(kept.input == x)
       let block = weights.block
-      #expect(kept.attentionInput == block.attentionNorm?.forward(x) ?? x)
+      #expect(kept.attentionInput == block.attentionNorm?.forward(x, compute) ?? x)
       let output = weights.attention.output.forward(try #require(kept.attended), compute)
-      #expect(block.attentionOutputNorm?.forward(output) ?? output == attention)
+      #expect(block.attentionOutputNorm?.forward(output, compute) ?? output == attention)
       let middle = try #require(kept.middle)
       let input = try #require(kept.feedForwardInput)
-      #expect(block.feedForwardNorm?.forward(middle) ?? middle == input)
+      #expect(block.feedForwardNorm?.forward(middle, compute) ?? middle == input)
       switch weights.feedForward {
       case .gated(let gated):
         #expect(kept.gate == gated.gate.forward(input, compute))

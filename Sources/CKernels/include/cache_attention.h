@@ -1,4 +1,4 @@
-// Attention of one token over a K/V cache whose heads keep different numbers of channels. Included by
+// Attention over a K/V cache whose heads keep different numbers of channels. Included by
 // CKernels.h.
 #ifndef LEANK_CACHE_ATTENTION_H
 #define LEANK_CACHE_ATTENTION_H
@@ -7,7 +7,8 @@
 
 #include "cache_codec.h"
 
-// Cached tokens of one KV head that are seen through the same channels.
+// Cached tokens of one KV head that are seen through the same channels. A query may be that of several
+// tokens, rows, whose heads lie one row's after another's.
 typedef struct {
   // The tile of token 0; not read when `width` is 0.
   const void *keys;
@@ -16,8 +17,9 @@ typedef struct {
   // [width][group], the scale of scores multiplied in.
   const float *query;
   size_t width;
-  // The tokens first ..< first + count, at least one.
-  size_t first, count;
+  // The last row sees the tokens first ..< first + count, each earlier one a token less than the next,
+  // at least one. Of rows that see the same tokens rows may be 1: they are then as more heads.
+  size_t first, count, rows;
   // cap * tanh(score / cap) on the scores; 0 = no cap.
   float softcap;
 } leank_attention_run;

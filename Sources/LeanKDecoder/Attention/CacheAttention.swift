@@ -5,7 +5,8 @@ import RealModule
 ///
 /// Query heads of a group share each load of a key and a value. In the fast order tokens are cut into
 /// pieces of a fixed length whose results are merged in order, so the outcome does not depend on the
-/// threads; in ascending order all scores of a query come before its softmax.
+/// threads; in ascending order all scores of a query come before its softmax. Tokens of a prompt are taken
+/// several at a time, as if they were more query heads.
 struct CacheAttention: Sendable {
   /// Query heads a KV head.
   let group: Int
@@ -18,32 +19,40 @@ struct CacheAttention: Sendable {
   /// Tokens of one piece of work.
   private static let chunk = 2048
 
-  /// The queries of one token and KV head.
+  /// The queries of one KV head and of some tokens, rows.
   struct Query: Sendable {
     /// All channels that near keys have, and those that middle keys keep.
     let whole: Kernels.AttentionQuery
     let narrow: Kernels.AttentionQuery
+
+    /// Query heads of all rows.
+    var heads: Int { whole.group }
   }
 
-  /// `values`: rotated queries of the group, [group, width].
-  func query(_ values: ArraySlice<Float>, kept: [Int32]) -> Query {
-    let width = values.count / group
+  /// `values`: rotated queries of the group, [rows, group, width].
+  func query(_ values: ArraySlice<Float>, rows: Int = 1, kept: [Int32]) -> Query {
+    let heads = rows * group
+    let width = values.count / heads
     func columns(_ channels: some Collection<Int>) -> Kernels.AttentionQuery {
       var result: [Float] = []
-      result.reserveCapacity(channels.count * group)
+      result.reserveCapacity(channels.count * heads)
       for channel in channels {
-        for head in 0..<group {
+        for head in 0..<heads {
           result.append(values[values.startIndex + head * width + channel] * scale)
         }
       }
-      return Kernels.AttentionQuery(values: result, group: group, softcap: softcap)
+      return Kernels.AttentionQuery(values: result, group: heads, rows: rows, softcap: softcap)
     }
-    return Query(whole: columns(0..<width), narrow: columns(kept.lazy.map { Int($0) }))
+    let whole = columns(0..<width)
+    let isWhole = kept.count == width
+    return Query(whole: whole, narrow: isWhole ? whole : columns(kept.lazy.map { Int($0) }))
   }
 
   // MARK: - One token
 
-  /// What one token and KV head attends to: runs of the cache, then tokens of the call's own.
+  /// What a token and KV head attends to: runs of the cache, then tokens of the call's own. Of several
+  /// rows that of the last one: each row before it sees one token less than the next, the last one of
+  /// the last run.
   struct Source: Sendable {
     let head: KVCacheHead
     let runs: [KVCacheHead.Run]
@@ -58,14 +67,23 @@ struct CacheAttention: Sendable {
     }
   }
 
-  /// Attention of one token and KV head, [group, value width]; 0 where it sees nothing.
+  /// The number of tokens from `first` on, up to `limit`, that `attend` takes together as rows. Of the run
+  /// that ends with a row's own token, `tokens` are seen by the one at `first`.
+  func rows(upTo limit: Int, after tokens: Int) -> Int {
+    // Scores in ascending order are a token's own; pieces are cut for all rows alike.
+    order == .ascending ? 1 : min(limit, Self.chunk - (tokens - 1) % Self.chunk)
+  }
+
+  /// Attention of one KV head and of the query's rows, [rows, group, value width]; 0 where a row sees
+  /// nothing.
   func attend(
     _ query: Query, _ source: Source, kvHead: Int, _ kernels: Kernels
   ) -> [Float] {
     order == .ascending
       ? attendAscending(query, source, kvHead: kvHead, kernels)
       : merge(
-        pieces(source).map { state(of: $0, query, kernels) }, source, kvHead: kvHead, kernels)
+        pieces(source).map { state(of: $0, query, kernels) }, source, rows: query.whole.rows,
+        kvHead: kvHead, kernels)
   }
 
   /// One token over every head of a cache, [KV heads * group * value width]; pieces go to all threads.
@@ -97,7 +115,7 @@ struct CacheAttention: Sendable {
     for (index, unit) in units.enumerated() {
       let first = next
       while next < todo.count, todo[next].unit == index { next += 1 }
-      result += merge(Array(states[first..<next]), unit.source, kvHead: index, kernels)
+      result += merge(Array(states[first..<next]), unit.source, rows: 1, kvHead: index, kernels)
     }
     return result
   }
@@ -109,41 +127,47 @@ struct CacheAttention: Sendable {
     let segment: KVSegment
     let tokens: Range<Int>
     let isNarrow: Bool
+    /// Whether it has a row's own token, which the rows before do not see.
+    var isLast = false
   }
 
   private func pieces(_ source: Source) -> [Piece] {
-    source.parts.flatMap { segment, tokens, isNarrow in
+    var pieces = source.parts.flatMap { segment, tokens, isNarrow in
       tokens.blocks(of: Self.chunk).map {
         Piece(segment: segment, tokens: $0, isNarrow: isNarrow)
       }
     }
+    if !pieces.isEmpty { pieces[pieces.count - 1].isLast = true }
+    return pieces
   }
 
   private func state(of piece: Piece, _ query: Query, _ kernels: Kernels) -> [Float] {
-    let count = Kernels.stateCount(group: group, valueWidth: piece.segment.valueWidth)
+    let count = Kernels.stateCount(group: query.heads, valueWidth: piece.segment.valueWidth)
     return unsafe [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
       // The loops write the state whole.
       var state = unsafe UnsafeMutableBufferPointer(rebasing: buffer[..<count]).mutableSpan
       kernels.attend(
-        piece.segment, piece.tokens, piece.isNarrow ? query.narrow : query.whole, into: &state)
+        piece.segment, piece.tokens, piece.isNarrow ? query.narrow : query.whole,
+        staggered: piece.isLast, into: &state)
       initialized = count
     }
   }
 
   private func merge(
-    _ states: [[Float]], _ source: Source, kvHead: Int, _ kernels: Kernels
+    _ states: [[Float]], _ source: Source, rows: Int, kvHead: Int, _ kernels: Kernels
   ) -> [Float] {
     let valueWidth = source.head.recent.valueWidth
+    let heads = rows * group
     var all: [Float] = []
     // A further logit has weight and no value.
     if let sinkLogits {
-      all += sinkLogits[kvHead * group..<(kvHead + 1) * group]
-      all += [Float](repeating: 1, count: group)
-      all += [Float](repeating: 0, count: group * valueWidth)
+      for _ in 0..<rows { all += sinkLogits[kvHead * group..<(kvHead + 1) * group] }
+      all += [Float](repeating: 1, count: heads)
+      all += [Float](repeating: 0, count: heads * valueWidth)
     }
-    if let sum = source.head.summedState(group: group) { all += sum }
+    if let sum = source.head.summedState(group: heads) { all += sum }
     for state in states { all += state }
-    return kernels.merge(all.span, group: group, valueWidth: valueWidth)
+    return kernels.merge(all.span, group: heads, valueWidth: valueWidth)
   }
 
   // MARK: - Ascending order

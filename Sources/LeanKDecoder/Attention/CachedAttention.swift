@@ -115,9 +115,9 @@ struct CachedAttention: LayerAttention {
     return attention.firstVisible(position: position)..<position + 1
   }
 
-  private func queries(_ call: Call, row: Int, head: Int) -> ArraySlice<Float> {
+  private func queries(_ call: Call, rows: Range<Int>, head: Int) -> ArraySlice<Float> {
     let width = attention.group * heads[head].rows
-    return call.tokens[head].queries[row * width..<(row + 1) * width]
+    return call.tokens[head].queries[rows.lowerBound * width..<rows.upperBound * width]
   }
 
   // MARK: - One token
@@ -157,12 +157,17 @@ struct CachedAttention: LayerAttention {
       let head = index / blocks.count
       let cache = attention.cache.heads[head]
       guard attention.firstDecodedRow(cache, pass) > 0 else { return }
-      for row in blocks[index % blocks.count] {
-        let visible = attention.visible(row, pass)
+      var rest = blocks[index % blocks.count]
+      while !rest.isEmpty {
+        let rows = attention.together(rest, call, isStatic: isStatic)
+        rest = rows.upperBound..<rest.upperBound
+        let visible = attention.visible(rows.upperBound - 1, pass)
         var source = CacheAttention.Source(
           head: cache, runs: cache.runs(isStatic ? visible : visible.clamped(to: 0..<pass.first)))
-        if !isStatic { source.own = (own[head], max(0, visible.lowerBound - pass.first)..<row + 1) }
-        attention.attend(call, source, row: row, head: head, into: out)
+        if !isStatic {
+          source.own = (own[head], max(0, visible.lowerBound - pass.first)..<rows.upperBound)
+        }
+        attention.attend(call, source, rows: rows, head: head, into: out)
       }
     }
     if !isStatic {
@@ -170,6 +175,17 @@ struct CachedAttention: LayerAttention {
       let end = pass.first + pass.prompt - (policy.window?.recent ?? 0)
       store(call, middleEnd: max(pass.middleEndBefore, end))
     }
+  }
+
+  /// The first of `rows` that attend together: they see the same first token.
+  private func together(_ rows: Range<Int>, _ call: Call, isStatic: Bool) -> Range<Int> {
+    let first = rows.lowerBound
+    let visible = visible(first, call.pass)
+    // The run that ends with the row's own token: of the cache, or of the call's own.
+    let own = isStatic ? visible : visible.clamped(to: call.pass.first..<visible.upperBound)
+    let count = call.kernel.rows(upTo: rows.count, after: own.count)
+    let isSliding = self.visible(first + count - 1, call.pass).lowerBound > visible.lowerBound
+    return first..<first + (isSliding ? 1 : count)
   }
 
   /// Puts the prompt into the cache, but for heads that take it token by token.
@@ -215,7 +231,7 @@ struct CachedAttention: LayerAttention {
               to: &head)
             let source = CacheAttention.Source(
               head: head, runs: head.runs(attention.visible(row, pass)))
-            attention.attend(call, source, row: row, head: index, into: out)
+            attention.attend(call, source, rows: row..<row + 1, head: index, into: out)
           }
         }
       }
@@ -239,15 +255,19 @@ struct CachedAttention: LayerAttention {
     return first..<first + attention.headDim
   }
 
-  /// Attention of one row and KV head, written to its place in [rows, query heads * head_dim].
+  /// Attention of some rows and one KV head, written to its place in [rows, query heads * head_dim].
   private func attend(
-    _ call: Call, _ source: CacheAttention.Source, row: Int, head: Int,
+    _ call: Call, _ source: CacheAttention.Source, rows: Range<Int>, head: Int,
     into out: DisjointElements<Float>
   ) {
     let query = call.kernel.query(
-      queries(call, row: row, head: head), kept: heads[head].kept)
+      queries(call, rows: rows, head: head), rows: rows.count, kept: heads[head].kept)
     let part = call.kernel.attend(query, source, kvHead: head, call.compute.kernels)
-    let first = row * attention.queryHeads * attention.headDim + head * part.count
-    _ = unsafe out.part(first..<first + part.count).update(fromContentsOf: part)
+    let width = part.count / rows.count
+    for (index, row) in rows.enumerated() {
+      let first = row * attention.queryHeads * attention.headDim + head * width
+      _ = unsafe out.part(first..<first + width).update(
+        fromContentsOf: part[index * width..<(index + 1) * width])
+    }
   }
 }

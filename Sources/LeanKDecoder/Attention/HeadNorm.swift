@@ -5,15 +5,15 @@ import LeanKModel
 struct HeadNorm: Sendable {
   enum Side { case query, key }
 
-  private enum Form: Sendable {
+  enum Form: Sendable {
     /// Each head by itself, one weight for all or one after the other.
     case perHead(Norm, isShared: Bool)
     case listPerHead([Norm])
     case acrossHeads(Norm)
   }
 
-  private let form: Form
-  private let columns: HeadColumns
+  let form: Form
+  let columns: HeadColumns
 
   /// nil where nothing is normed.
   ///
@@ -49,20 +49,32 @@ struct HeadNorm: Sendable {
     }
   }
 
+  /// Rows that one thread takes at a time.
+  private static let block = 64
+
   /// Normalises queries or keys, [tokens, heads side by side].
-  func apply(to x: inout Matrix) {
-    for row in 0..<x.rows {
-      let first = row * x.columns
-      if case .acrossHeads(let norm) = form {
-        norm.apply(&x.values, first..<first + x.columns)
-        continue
+  func apply(to x: inout Matrix, _ compute: ComputeContext) {
+    let width = x.columns
+    let blocks = (0..<x.rows).blocks(of: Self.block)
+    x.values.withDisjointElements { elements in
+      compute.concurrently(blocks.count) { index in
+        for row in blocks[index] { apply(to: elements, row * width..<(row + 1) * width) }
       }
-      for (head, range) in columns.heads.enumerated() where !range.isEmpty {
-        let values = first + range.lowerBound..<first + range.upperBound
+    }
+  }
+
+  private func apply(to elements: DisjointElements<Float>, _ row: Range<Int>) {
+    if case .acrossHeads(let norm) = form {
+      elements.withElements(row) { norm.apply(&$0) }
+      return
+    }
+    for (head, range) in columns.heads.enumerated() where !range.isEmpty {
+      let place = row.lowerBound + range.lowerBound..<row.lowerBound + range.upperBound
+      elements.withElements(place) { values in
         switch form {
         case .perHead(let norm, let isShared):
-          norm.apply(&x.values, values, weightFrom: isShared ? 0 : head * columns.headDim)
-        case .listPerHead(let norms): norms[head].apply(&x.values, values)
+          norm.apply(&values, weightFrom: isShared ? 0 : head * columns.headDim)
+        case .listPerHead(let norms): norms[head].apply(&values)
         case .acrossHeads: break
         }
       }

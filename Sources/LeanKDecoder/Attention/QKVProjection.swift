@@ -16,11 +16,14 @@ struct QKVProjection: Sendable {
   func forward(
     _ x: Matrix, _ compute: ComputeContext
   ) -> (query: Matrix, key: Matrix, value: Matrix) {
-    var queries = query.forward(x, compute)
-    var keys = key.forward(x, compute)
-    queryNorm?.apply(to: &queries)
-    keyNorm?.apply(to: &keys)
-    return (queries, keys, value.forward(x, compute))
+    // Taken out of the array, for one that is shared would be copied before it is changed.
+    var results = Linear.forward(x, through: [query, key, value], compute)
+    let values = results.removeLast()
+    var keys = results.removeLast()
+    var queries = results.removeLast()
+    queryNorm?.apply(to: &queries, compute)
+    keyNorm?.apply(to: &keys, compute)
+    return (queries, keys, values)
   }
 }
 

@@ -50,9 +50,11 @@ struct ReferenceAttention: LayerAttention {
     _ compute: ComputeContext
   ) throws(DecoderError) -> Matrix {
     var (query, key, value) = weights.projection.forward(x, compute)
-    if let rotary {
-      rotate(&query, rotary)
-      rotate(&key, rotary)
+    if let rotary, let geometry = attention.rotary?.geometry {
+      for row in 0..<query.rows {
+        rotary.rotate(&query, row: row, position: pass.first + row, geometry, attention.headDim)
+        rotary.rotate(&key, row: row, position: pass.first + row, geometry, attention.headDim)
+      }
     }
     values += value.values
     if !isStatic { keys += key.values }
@@ -82,28 +84,6 @@ struct ReferenceAttention: LayerAttention {
     let pass: TokenPass
     let sinkLogits: [Float]?
     let kernels: Kernels
-  }
-
-  /// Rotates the pairs of every head of full-width rows.
-  private func rotate(_ x: inout Matrix, _ table: RotaryTable) {
-    guard let geometry = attention.rotary?.geometry else { return }
-    let headDim = attention.headDim
-    let pairs = table.pairs
-    let (step, reach) = geometry.pairing == .half ? (1, pairs) : (2, 1)
-    for row in 0..<x.rows {
-      let angles = row * pairs
-      for head in stride(from: row * x.columns, to: (row + 1) * x.columns, by: headDim) {
-        for pair in 0..<pairs {
-          let cosine = table.cosine[angles + pair]
-          let sine = table.sine[angles + pair]
-          let first = head + pair * step
-          let a = x.values[first]
-          let b = x.values[first + reach]
-          x.values[first] = a * cosine - b * sine
-          x.values[first + reach] = b * cosine + a * sine
-        }
-      }
-    }
   }
 
   // MARK: - Near and middle

@@ -13,6 +13,14 @@
     return unsafe UnsafeMutableBufferPointer(rebasing: buffer[range])
   }
 
+  /// Lends the elements of `range`, which are this caller's alone, to `body`.
+  func withElements<Result>(
+    _ range: Range<Int>, _ body: (inout MutableSpan<Element>) -> Result
+  ) -> Result {
+    var span = unsafe MutableSpan(_unsafeElements: part(range))
+    return body(&span)
+  }
+
   /// Lends the element at `index`, which is this caller's alone, to `body`.
   func withElement<Result>(_ index: Int, _ body: (inout Element) -> Result) -> Result {
     unsafe body(&buffer[index])

@@ -4,26 +4,31 @@ extension Kernels {
   /// Floats of the state that one run of tokens leaves for `group` query heads.
   static func stateCount(group: Int, valueWidth: Int) -> Int { group * (2 + valueWidth) }
 
-  /// Query heads of one group as the loops take them: [width, group], the scale multiplied in.
+  /// Query heads of one group as the loops take them: [width, group], the scale multiplied in. The group
+  /// has the heads of `rows` tokens, one token's after another's.
   struct AttentionQuery: Sendable {
     let values: [Float]
     let group: Int
+    var rows = 1
     /// `cap * tanh(score / cap)` on the scores.
     let softcap: Float?
   }
 
-  /// Computes `state` from `tokens` of a segment, which are at least one.
+  /// Computes `state` from `tokens` of a segment, which are at least one. `staggered`: the query's last
+  /// row sees them all, each row before it one less than the next and at least one; else all rows see all.
   ///
   /// `state`: largest score [group], sum of weights [group], sum of weighted values [group, value
   /// width].
   func attend(
-    _ segment: KVSegment, _ tokens: Range<Int>, _ query: AttentionQuery,
+    _ segment: KVSegment, _ tokens: Range<Int>, _ query: AttentionQuery, staggered: Bool = false,
     into state: inout MutableSpan<Float>
   ) {
     precondition(
       state.count == Self.stateCount(group: query.group, valueWidth: segment.valueWidth))
+    let rows = staggered ? query.rows : 1
+    precondition(tokens.count >= rows && query.group.isMultiple(of: rows))
     unsafe state.withUnsafeMutableBufferPointer { state in
-      unsafe withRun(segment, tokens, query) { run in
+      unsafe withRun(segment, tokens, query, rows: rows) { run in
         unsafe leank_attention_attend(
           level, state.baseAddress, run, query.group, segment.valueWidth,
           segment.codec.element.code)
@@ -66,17 +71,18 @@ extension Kernels {
   }
 
   @unsafe private func withRun(
-    _ segment: KVSegment, _ tokens: Range<Int>, _ query: AttentionQuery,
+    _ segment: KVSegment, _ tokens: Range<Int>, _ query: AttentionQuery, rows: Int = 1,
     _ body: (UnsafePointer<leank_attention_run>) -> Void
   ) {
     precondition(tokens.lowerBound >= 0 && !tokens.isEmpty && tokens.upperBound <= segment.capacity)
     precondition(query.group > 0 && query.values.count == segment.width * query.group)
-    unsafe query.values.withUnsafeBufferPointer { values in
+    let softcap = query.softcap ?? 0
+    unsafe query.values.withUnsafeBufferPointer { query in
       unsafe segment.keys.withBytes { keys in
-        unsafe segment.values.withBytes { rows in
+        unsafe segment.values.withBytes { values in
           var run = unsafe leank_attention_run(
-            keys: keys, values: rows, query: values.baseAddress, width: segment.width,
-            first: tokens.lowerBound, count: tokens.count, softcap: query.softcap ?? 0)
+            keys: keys, values: values, query: query.baseAddress, width: segment.width,
+            first: tokens.lowerBound, count: tokens.count, rows: rows, softcap: softcap)
           unsafe body(&run)
         }
       }

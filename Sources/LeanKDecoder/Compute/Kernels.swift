@@ -1,7 +1,7 @@
 import CKernels
 
 /// The loops of CKernels behind bounds checks. The files of this type, `ElementType` and `WorkerPool`
-/// are the only importers of CKernels.
+/// are the only importers of its loops.
 struct Kernels: Sendable {
   let level: CInt
 
@@ -161,38 +161,58 @@ struct Kernels: Sendable {
   struct PackedTokens: Sendable {
     let count: Int
     let width: Int
-    fileprivate let values: [Float]
+    let values: [Float]
   }
 
-  func pack(_ x: Matrix) -> PackedTokens {
-    let (rows, columns) = (x.rows, x.columns)
-    let count = leank_packed_count(level, rows, columns)
+  /// Tokens that are packed at a time; those before and after can be packed apart.
+  var packStep: Int { leank_pack_step(level) }
+
+  /// Room for the packed form of `x`, filled by `fill`, which is given `pack` for parts of the rows.
+  func packed(
+    _ x: Matrix, _ fill: (_ pack: @Sendable (Range<Int>) -> Void) -> Void
+  ) -> PackedTokens {
+    let (level, columns) = (level, x.columns)
+    let count = leank_packed_count(level, x.rows, columns)
     let values = unsafe [Float](unsafeUninitializedCapacity: count) { packed, initialized in
-      unsafe x.values.withUnsafeBufferPointer { x in
-        unsafe leank_pack(level, packed.baseAddress, x.baseAddress, columns, rows, columns)
+      let parts = unsafe DisjointElements(UnsafeMutableBufferPointer(rebasing: packed[..<count]))
+      fill { rows in
+        precondition(rows.lowerBound % leank_pack_step(level) == 0 && rows.upperBound <= x.rows)
+        let first = rows.lowerBound * columns
+        let part = unsafe parts.part(
+          first..<first + leank_packed_count(level, rows.count, columns))
+        unsafe x.values.withUnsafeBufferPointer { x in
+          unsafe leank_pack(
+            level, part.baseAddress, x.baseAddress.map { unsafe $0 + first }, columns, rows.count,
+            columns)
+        }
       }
       initialized = count
     }
-    return PackedTokens(count: x.rows, width: x.columns, values: values)
+    return PackedTokens(count: x.rows, width: columns, values: values)
   }
 
-  /// `out[t * stride + r] = x[t] . w[r]` for every token and every row of `w`, which are as wide.
+  /// `out[t * stride + r] = x[t] . w[r]` for every token and every row of `w`, which are as wide and
+  /// stored as `element`.
   ///
   /// `out` has `stride * (tokens - 1) + rows` elements from `first` on, of which this writes the
   /// first ones of each stride and reads none.
   @unsafe func multiply(
     into out: UnsafeMutableBufferPointer<Float>, at first: Int, stride: Int, _ x: PackedTokens,
-    _ w: [Float]
+    _ w: Span<UInt8>, _ element: ElementType
   ) {
-    guard x.width > 0, x.count > 0, !w.isEmpty else { return }
-    let rows = w.count / x.width
-    precondition(rows * x.width == w.count && rows <= stride && first >= 0)
+    guard x.width > 0, x.count > 0, w.count > 0 else { return }
+    let rows = w.count / (x.width * element.byteWidth)
+    precondition(rows * x.width * element.byteWidth == w.count && rows <= stride && first >= 0)
     precondition(first + (x.count - 1) * stride + rows <= out.count)
-    unsafe x.values.withUnsafeBufferPointer { packed in
-      unsafe w.withUnsafeBufferPointer { w in
-        unsafe leank_multiply(
-          level, out.baseAddress.map { unsafe $0 + first }, stride, packed.baseAddress, x.count,
-          w.baseAddress, x.width, rows, x.width)
+    unsafe withUnsafeTemporaryAllocation(
+      of: Float.self, capacity: leank_multiply_room(level)
+    ) { room in
+      unsafe x.values.withUnsafeBufferPointer { packed in
+        unsafe w.withUnsafeBufferPointer { w in
+          unsafe leank_multiply(
+            level, out.baseAddress.map { unsafe $0 + first }, stride, packed.baseAddress, x.count,
+            w.baseAddress, x.width, rows, x.width, element.code, room.baseAddress)
+        }
       }
     }
   }
@@ -205,8 +225,16 @@ struct Kernels: Sendable {
     }
   }
 
+  /// Largest element of `range`, of which none is NaN; -infinity where it is empty.
+  func largest(_ x: [Float], _ range: Range<Int>) -> Float {
+    unsafe x.withUnsafeBufferPointer { x in
+      let part = unsafe UnsafeBufferPointer(rebasing: x[range])
+      return unsafe leank_largest(level, part.baseAddress, part.count)
+    }
+  }
+
   /// Replaces each element of `gate` by `gate * sigmoid(gate) * up`.
-  func siluProduct(_ gate: inout [Float], _ up: [Float]) {
+  func siluProduct(_ gate: inout MutableSpan<Float>, _ up: Span<Float>) {
     precondition(gate.count == up.count)
     unsafe gate.withUnsafeMutableBufferPointer { gate in
       unsafe up.withUnsafeBufferPointer { up in

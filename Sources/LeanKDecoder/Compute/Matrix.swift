@@ -31,6 +31,37 @@ public struct Matrix: Sendable, Hashable {
       })
   }
 
+  /// Matrices of one width, one below the other; at least one.
+  public init(joining parts: [Matrix]) {
+    if parts.count == 1 {
+      self = parts[0]
+      return
+    }
+    let columns = parts.first?.columns ?? 0
+    precondition(parts.allSatisfy { $0.columns == columns })
+    self.init(
+      rows: parts.reduce(0) { $0 + $1.rows }, columns: columns,
+      values: Array(parts.map(\.values).joined()))
+  }
+
+  /// Matrices of as many rows and these columns, whose elements `fill` has to initialise, all of them.
+  @unsafe static func several(
+    rows: Int, columns: [Int], filledBy fill: ([DisjointElements<Float>]) -> Void
+  ) -> [Matrix] {
+    func lend(_ columns: ArraySlice<Int>, _ lent: [DisjointElements<Float>]) -> [Matrix] {
+      guard let first = columns.first else {
+        fill(lent)
+        return []
+      }
+      var others: [Matrix] = []
+      let matrix = unsafe Matrix(rows: rows, columns: first) { elements in
+        others = unsafe lend(columns.dropFirst(), lent + [DisjointElements(elements)])
+      }
+      return [matrix] + others
+    }
+    return lend(columns[...], [])
+  }
+
   /// Blocks of columns side by side, each [rows, its width].
   init(columnBlocks blocks: [[Float]], rows: Int, columns: Int) {
     if blocks.count == 1 {
@@ -98,6 +129,12 @@ public struct Matrix: Sendable, Hashable {
       let first = row * columns + column
       values.replaceSubrange(first..<first + part.columns, with: part.row(row))
     }
+  }
+
+  /// Copies `part`'s rows to those from `row` on.
+  mutating func replace(rowsFrom row: Int, with part: Matrix) {
+    precondition(part.columns == columns && row + part.rows <= rows)
+    values.replaceSubrange(row * columns..<(row + part.rows) * columns, with: part.values)
   }
 
   /// Column of a row's largest element, the lowest of equals.

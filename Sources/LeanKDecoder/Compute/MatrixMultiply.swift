@@ -9,96 +9,96 @@ import ByteIO
 /// weights go through our own loops.
 extension ComputeContext {
   /// Up to this many tokens, weights are read once and widened in registers.
-  private static let fewTokens = 8
-  /// Rows of one widened tile: divisible by those that a core multiplies at once, small enough for
-  /// its own cache.
+  static let fewTokens = 8
+  /// Rows of one widened tile: those that a core's loops take at a time.
   private static let tileRows = 96
 
+  /// Some rows of a weight, which make the columns of a product in their order.
+  struct WeightRows {
+    let weight: WeightMatrix
+    let rows: [Range<Int>]
+  }
+
   /// `x Wᵀ` for the given rows of W, in their order: [x.rows, sum of the ranges' lengths].
-  func product(_ x: Matrix, _ weight: WeightMatrix, rows ranges: [Range<Int>]) -> Matrix {
-    precondition(weight.columns == x.columns)
-    let width = ranges.reduce(0) { $0 + $1.count }
+  func product(_ x: Matrix, _ weight: WeightMatrix, rows: [Range<Int>]) -> Matrix {
+    products(x, [WeightRows(weight: weight, rows: rows)])[0]
+  }
+
+  /// `x Wᵀ` for each of some weights: what all need of x is made once, and threads wait for each other
+  /// once.
+  func products(_ x: Matrix, _ weights: [WeightRows]) -> [Matrix] {
     let few = x.rows <= Self.fewTokens
     let step = few ? max(64, 8192 / max(1, x.columns)) : Self.tileRows
     var tiles: [Tile] = []
-    var column = 0
-    for range in ranges {
-      for first in stride(from: range.lowerBound, to: range.upperBound, by: step) {
-        let last = min(first + step, range.upperBound)
-        tiles.append(Tile(rows: first..<last, column: column))
-        column += last - first
+    var columns: [Int] = []
+    for (index, part) in weights.enumerated() {
+      precondition(part.weight.columns == x.columns)
+      var column = 0
+      for range in part.rows {
+        for rows in range.blocks(of: step) {
+          tiles.append(Tile(weight: part.weight, rows: rows, result: index, column: column))
+          column += rows.count
+        }
       }
+      columns.append(column)
     }
-    guard x.columns > 0 else { return Matrix(rows: x.rows, columns: width) }
-    return few
-      ? directly(x, weight, tiles, width) : throughTiles(x, weight, tiles, width)
+    guard x.columns > 0 else { return columns.map { Matrix(rows: x.rows, columns: $0) } }
+    return few ? directly(x, tiles, columns) : throughTiles(x, tiles, columns)
   }
 
-  /// `x W` for a W stored [in, out].
-  func productUntransposed(_ x: Matrix, _ weight: WeightMatrix) -> Matrix {
-    precondition(weight.rows == x.columns)
-    let columns = weight.columns
-    let step = 512
-    let blocks = (columns + step - 1) / step
-    let kernels = kernels
-    let parts = concurrentMap(blocks) { block in
-      let first = block * step
-      let width = min(step, columns - first)
-      var part = [Float](repeating: 0, count: x.rows * width)
-      let skipped = first * weight.element.byteWidth
-      weight.bytes.withSpan { bytes in
-        kernels.addRows(
-          into: &part, stride: width, x.values.span, .init(x.rows, width: x.columns),
-          bytes.extracting(droppingFirst: skipped),
-          .init(weight.rows, width: width, stride: columns), weight.element)
-      }
-      return part
-    }
-    return Matrix(columnBlocks: parts, rows: x.rows, columns: columns)
-  }
-
-  /// Consecutive rows of a weight and the column of the result where theirs begin.
+  /// Consecutive rows of a weight, and where theirs begin: a product and its column.
   private struct Tile: Sendable {
+    let weight: WeightMatrix
     let rows: Range<Int>
+    let result: Int
     let column: Int
+
+    /// The rows as they are stored.
+    func withBytes(_ body: (Span<UInt8>) -> Void) {
+      let size = weight.columns * weight.element.byteWidth
+      weight.bytes.withSpan {
+        body($0.extracting(rows.lowerBound * size..<rows.upperBound * size))
+      }
+    }
   }
 
-  private func directly(
-    _ x: Matrix, _ weight: WeightMatrix, _ tiles: [Tile], _ width: Int
-  ) -> Matrix {
+  private func directly(_ x: Matrix, _ tiles: [Tile], _ columns: [Int]) -> [Matrix] {
     let kernels = kernels
-    let size = weight.columns * weight.element.byteWidth
-    return unsafe Matrix(rows: x.rows, columns: width) { out in
-      let out = unsafe DisjointElements(out)
+    return unsafe Matrix.several(rows: x.rows, columns: columns) { results in
       concurrently(tiles.count) { index in
-        let rows = tiles[index].rows
+        let tile = tiles[index]
+        let (out, width) = (results[tile.result], columns[tile.result])
         // Tiles write columns of their own.
-        let place = tiles[index].column..<out.count - (width - tiles[index].column - rows.count)
-        weight.bytes.withSpan { bytes in
-          let part = bytes.extracting(rows.lowerBound * size..<rows.upperBound * size)
+        let place = tile.column..<out.count - (width - tile.column - tile.rows.count)
+        tile.withBytes { bytes in
           unsafe kernels.dotRows(
             into: out.part(place), stride: width, x.values.span, .init(x.rows, width: x.columns),
-            raw: part.bytes, .init(rows.count, width: x.columns), weight.element)
+            raw: bytes.bytes, .init(tile.rows.count, width: x.columns), tile.weight.element)
         }
       }
     }
   }
 
-  private func throughTiles(
-    _ x: Matrix, _ weight: WeightMatrix, _ tiles: [Tile], _ width: Int
-  ) -> Matrix {
+  private func throughTiles(_ x: Matrix, _ tiles: [Tile], _ columns: [Int]) -> [Matrix] {
     let kernels = kernels
-    let packed = kernels.pack(x)
-    return unsafe Matrix(rows: x.rows, columns: width) { out in
-      let out = unsafe DisjointElements(out)
+    let packed = packed(x)
+    return unsafe Matrix.several(rows: x.rows, columns: columns) { results in
       concurrently(tiles.count) { index in
         let tile = tiles[index]
-        let widened = weight.widened(
-          tile.rows.lowerBound * x.columns..<tile.rows.upperBound * x.columns)
+        let out = results[tile.result]
         // Tiles write columns of their own.
-        unsafe kernels.multiply(
-          into: out.part(0..<out.count), at: tile.column, stride: width, packed, widened)
+        tile.withBytes { bytes in
+          unsafe kernels.multiply(
+            into: out.part(0..<out.count), at: tile.column, stride: columns[tile.result], packed,
+            bytes, tile.weight.element)
+        }
       }
     }
+  }
+
+  /// `x` rearranged for the loops, by all threads.
+  func packed(_ x: Matrix) -> Kernels.PackedTokens {
+    let blocks = (0..<x.rows).blocks(of: 4 * kernels.packStep)
+    return kernels.packed(x) { pack in concurrently(blocks.count) { pack(blocks[$0]) } }
   }
 }

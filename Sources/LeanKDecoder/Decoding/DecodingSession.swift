@@ -33,15 +33,9 @@ public struct DecodingSession {
     self.policy = policy
     self.length = length
     let description = store.model.description
-    if let name = description.unknownActivation {
-      throw DecoderError(
-        .activation, "activation \(quoted(name)) is not computed; the weights convert all the same")
-    }
+    try description.requireKnownFunctions()
     layers = try form.layers(of: description, policy)
-    rotations = description.layers.map { layer in
-      guard let rotary = layer.attention.rotary, rotary.geometry.width > 0 else { return nil }
-      return RotaryFrequencies(rotary, length: length)
-    }
+    rotations = description.rotations(length: length)
   }
 
   /// Number of tokens that went through.
@@ -82,7 +76,7 @@ public struct DecodingSession {
     }
     store.endPass()
     end(tokens, pass)
-    return try store.finish(hidden)
+    return try store.finish(hidden, compute)
   }
 
   /// Logits of hidden states after the final norm, [rows, vocabulary].
@@ -121,14 +115,7 @@ public struct DecodingSession {
 
   /// Rotations of a pass by layer; layers with the same frequencies share a table.
   func rotaryTables(_ pass: TokenPass) -> [RotaryTable?] {
-    var tables: [RotaryFrequencies: RotaryTable] = [:]
-    return rotations.map { frequencies in
-      guard let frequencies else { return nil }
-      if let table = tables[frequencies] { return table }
-      let table = RotaryTable(frequencies, positions: pass.positions)
-      tables[frequencies] = table
-      return table
-    }
+    RotaryTable.shared(rotations, positions: pass.positions)
   }
 
   /// Takes `x` through one layer; returns the residual stream after it and the attention before it

@@ -61,7 +61,7 @@ public struct Lockstep {
     for index in sessions.indices {
       sessions[index].store.endPass()
       sessions[index].end(tokens[index], passes[index])
-      hidden[index] = try sessions[index].store.finish(hidden[index])
+      hidden[index] = try sessions[index].store.finish(hidden[index], compute)
       if !ends[index] { cached[index] = sessions[index].cached }
     }
     return (hidden, cached)

@@ -15,19 +15,23 @@ struct Block: Sendable {
     record: inout LayerRecord?, attend: (Matrix) throws(DecoderError) -> Matrix
   ) throws(DecoderError) -> (hidden: Matrix, attention: Matrix) {
     record?.input = x
-    let attentionInput = normed(x, attentionNorm)
+    let attentionInput = normed(x, attentionNorm, compute)
     record?.attentionInput = attentionInput
-    let attended = normed(try attend(attentionInput), attentionOutputNorm)
-    var y = x
-    if !isParallel { y.add(attended, times: residualMultiplier) }
+    let attentionOutput = try attend(attentionInput)
+    if attentionOutputNorm != nil { record?.attentionOutput = attentionOutput }
+    let attended = normed(attentionOutput, attentionOutputNorm, compute)
+    var y = isParallel ? x : compute.sum(x, attended, times: residualMultiplier)
     record?.middle = y
-    let feedForwardInput = normed(y, feedForwardNorm)
+    let feedForwardInput = normed(y, feedForwardNorm, compute)
     record?.feedForwardInput = feedForwardInput
     let other = try feedForward.forward(feedForwardInput, compute, record: &record)
-    if isParallel { y.add(attended, times: residualMultiplier) }
-    y.add(normed(other, feedForwardOutputNorm), times: residualMultiplier)
-    return (y, attended)
+    if feedForwardOutputNorm != nil { record?.feedForwardOutput = other }
+    if isParallel { y = compute.sum(y, attended, times: residualMultiplier) }
+    let output = normed(other, feedForwardOutputNorm, compute)
+    return (compute.sum(y, output, times: residualMultiplier), attended)
   }
 
-  private func normed(_ x: Matrix, _ norm: Norm?) -> Matrix { norm?.forward(x) ?? x }
+  private func normed(_ x: Matrix, _ norm: Norm?, _ compute: ComputeContext) -> Matrix {
+    norm?.forward(x, compute) ?? x
+  }
 }

@@ -26,6 +26,9 @@ struct GatedFeedForward: Sendable {
   let down: Linear
   let activation: Activation
 
+  /// Elements that one thread multiplies at a time.
+  private static let block = 1 << 15
+
   func forward(_ x: Matrix, _ compute: ComputeContext) -> Matrix {
     var record: LayerRecord?
     return forward(x, compute, record: &record)
@@ -34,12 +37,21 @@ struct GatedFeedForward: Sendable {
   func forward(
     _ x: Matrix, _ compute: ComputeContext, record: inout LayerRecord?
   ) -> Matrix {
-    var hidden = gate.forward(x, compute)
-    let linear = up.forward(x, compute)
+    // Taken out of the array, for one that is shared would be copied before it is changed.
+    var results = Linear.forward(x, through: [gate, up], compute)
+    let linear = results.removeLast()
+    var hidden = results.removeLast()
     record?.gate = hidden
     record?.up = linear
     if activation == .silu {
-      compute.kernels.siluProduct(&hidden.values, linear.values)
+      let blocks = hidden.values.indices.blocks(of: Self.block)
+      hidden.values.withDisjointElements { elements in
+        compute.concurrently(blocks.count) { index in
+          elements.withElements(blocks[index]) {
+            compute.kernels.siluProduct(&$0, linear.values.span.extracting(blocks[index]))
+          }
+        }
+      }
     } else {
       activation.apply(&hidden)
       for index in hidden.values.indices { hidden.values[index] *= linear.values[index] }

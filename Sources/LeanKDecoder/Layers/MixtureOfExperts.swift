@@ -32,7 +32,7 @@ struct MixtureOfExperts: Sendable {
   }
 
   /// The experts of one token and their weights, by falling logit, ties to the lower expert.
-  private func choose(_ logits: [Float]) -> [(expert: Int, weight: Float)] {
+  func choose(_ logits: [Float]) -> [(expert: Int, weight: Float)] {
     let order = logits.indices.sorted { (-logits[$0], $0) < (-logits[$1], $1) }
     let top = order.prefix(expertsPerToken)
     let largest = logits[order[0]]
@@ -73,10 +73,20 @@ struct InterleavedExpert: Sendable {
   let limit: Float
 
   func forward(_ x: Matrix, _ compute: ComputeContext) -> Matrix {
+    output(inner(x, compute), compute)
+  }
+
+  /// Gate and up before they are capped, in even and odd columns.
+  func inner(_ x: Matrix, _ compute: ComputeContext) -> Matrix {
     var both = compute.productUntransposed(x, gateUp)
     both.add(bias: gateUpBias)
-    var hidden = Matrix(rows: x.rows, columns: both.columns / 2)
-    for row in 0..<x.rows {
+    return both
+  }
+
+  /// The expert's output from its `inner` product.
+  func output(_ both: Matrix, _ compute: ComputeContext) -> Matrix {
+    var hidden = Matrix(rows: both.rows, columns: both.columns / 2)
+    for row in 0..<both.rows {
       for column in 0..<hidden.columns {
         let gate = min(both[row, 2 * column], limit)
         let up = min(max(both[row, 2 * column + 1], -limit), limit)

@@ -22,31 +22,43 @@ struct Norm: Sendable {
     bias = if let name = description.bias { try reader.vector(name, count: count) } else { nil }
   }
 
+  /// Rows that one thread takes at a time.
+  private static let block = 64
+
   /// Every row normalised.
-  func forward(_ x: Matrix) -> Matrix {
-    var y = x
-    for row in 0..<y.rows { apply(&y.values, row * y.columns..<(row + 1) * y.columns) }
-    return y
+  func forward(_ x: Matrix, _ compute: ComputeContext) -> Matrix {
+    let columns = x.columns
+    let blocks = (0..<x.rows).blocks(of: Self.block)
+    return unsafe Matrix(rows: x.rows, columns: columns) { buffer in
+      let elements = unsafe DisjointElements(buffer)
+      compute.concurrently(blocks.count) { index in
+        for row in blocks[index] {
+          let place = row * columns..<(row + 1) * columns
+          _ = unsafe elements.part(place).initialize(fromContentsOf: x.values[place])
+          elements.withElements(place) { apply(&$0) }
+        }
+      }
+    }
   }
 
-  /// Normalises `values[range]` in place, with this weight from element `first` on.
-  func apply(_ values: inout [Float], _ range: Range<Int>, weightFrom first: Int = 0) {
-    let count = Float(range.count)
+  /// Normalises `values` in place, with this weight from element `first` on.
+  func apply(_ values: inout MutableSpan<Float>, weightFrom first: Int = 0) {
+    let count = Float(values.count)
     guard count > 0 else { return }
     var mean: Float = 0
     if kind == .layer {
       var sum: Double = 0
-      for index in range { sum += Double(values[index]) }
+      for index in values.indices { sum += Double(values[index]) }
       mean = Float(sum) / count
     }
     var squares: Double = 0
-    for index in range {
+    for index in values.indices {
       let centred = Double(values[index] - mean)
       squares += centred * centred
     }
     let factor = 1 / (Float(squares) / count + epsilon).squareRoot()
     var element = first
-    for index in range {
+    for index in values.indices {
       values[index] = (values[index] - mean) * factor * weight[element]
       if let bias { values[index] += bias[element] }
       element += 1

@@ -1,3 +1,4 @@
+import LeanKMask
 import LeanKModel
 import RealModule
 
@@ -29,6 +30,39 @@ struct RotaryTable: Sendable {
     self.sine = sine
   }
 
+  /// Tables by layer; layers with the same frequencies share one.
+  static func shared(
+    _ rotations: [RotaryFrequencies?], positions: Range<Int>
+  ) -> [RotaryTable?] {
+    var tables: [RotaryFrequencies: RotaryTable] = [:]
+    return rotations.map { frequencies in
+      guard let frequencies else { return nil }
+      if let table = tables[frequencies] { return table }
+      let table = RotaryTable(frequencies, positions: positions)
+      tables[frequencies] = table
+      return table
+    }
+  }
+
   /// Index of the first pair's angle at `position`, which is one of the table's.
   func first(at position: Int) -> Int { (position - positions.lowerBound) * pairs }
+
+  /// Rotates the pairs of every head of one row of full-width heads, which is the token at `position`.
+  func rotate(
+    _ x: inout Matrix, row: Int, position: Int, _ geometry: RotaryGeometry, _ headDim: Int
+  ) {
+    let (step, reach) = geometry.pairing == .half ? (1, pairs) : (2, 1)
+    let angles = first(at: position)
+    for head in stride(from: row * x.columns, to: (row + 1) * x.columns, by: headDim) {
+      for pair in 0..<pairs {
+        let cosine = cosine[angles + pair]
+        let sine = sine[angles + pair]
+        let first = head + pair * step
+        let a = x.values[first]
+        let b = x.values[first + reach]
+        x.values[first] = a * cosine - b * sine
+        x.values[first + reach] = b * cosine + a * sine
+      }
+    }
+  }
 }

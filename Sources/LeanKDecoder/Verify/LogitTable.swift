@@ -5,7 +5,8 @@ public struct LogitTable: Sendable {
   private var statistics: [[LogitStatistics]]
   private var differences: [[LogitDifference]]
   private let pairs: [Pair]
-  private let tokens: [Int32]
+  /// The token that follows each position, where it is given.
+  private let following: [Int32?]
   private var vocabulary = 0
 
   /// Two sides to compare, by number.
@@ -21,11 +22,18 @@ public struct LogitTable: Sendable {
 
   /// For logits at the positions of `tokens`, each of which but the first follows one.
   public init(sides: Int, tokens: [Int32], comparing pairs: [Pair]) {
+    self.init(
+      sides: sides, following: tokens.dropFirst().map { $0 } + (tokens.isEmpty ? [] : [nil]),
+      comparing: pairs)
+  }
+
+  /// For logits at as many positions as `following` has elements: the token after each.
+  init(sides: Int, following: [Int32?], comparing pairs: [Pair]) {
     statistics = [[LogitStatistics]](
-      repeating: .init(repeating: LogitStatistics(), count: tokens.count), count: sides)
+      repeating: .init(repeating: LogitStatistics(), count: following.count), count: sides)
     differences = [[LogitDifference]](
-      repeating: .init(repeating: LogitDifference(), count: tokens.count), count: pairs.count)
-    self.tokens = tokens
+      repeating: .init(repeating: LogitDifference(), count: following.count), count: pairs.count)
+    self.following = following
     self.pairs = pairs
   }
 
@@ -33,16 +41,16 @@ public struct LogitTable: Sendable {
   public mutating func add(_ range: Range<Int>, _ logits: [Matrix], _ compute: ComputeContext) {
     precondition(range.lowerBound == vocabulary && logits.count == statistics.count)
     vocabulary = range.upperBound
-    let (tokens, pairs) = (tokens, pairs)
+    let (following, pairs) = (following, pairs)
     let sides = statistics.indices
-    var rows = tokens.indices.map { row in
+    var rows = following.indices.map { row in
       Row(
         statistics: statistics.map { $0[row] }, differences: differences.map { $0[row] })
     }
     rows.withDisjointElements { rows in
-      compute.concurrently(tokens.count) { index in
+      compute.concurrently(following.count) { index in
         rows.withElement(index) { row in
-          let following = index + 1 < tokens.count ? Int(tokens[index + 1]) : nil
+          let following = following[index].map { Int($0) }
           var weights: [Double] = []
           for side in sides {
             let factor = row.statistics[side].add(
@@ -73,6 +81,22 @@ public struct LogitTable: Sendable {
     LogitComparison(
       differences[pair], reference: statistics[pairs[pair].reference],
       other: statistics[pairs[pair].other], vocabulary: vocabulary)
+  }
+
+  /// What each position predicts, by side; divergence is from the reference of the pair in which the
+  /// side is the other one, 0 for a side that is in none.
+  func predictions() -> [[Prediction]] {
+    statistics.indices.map { side in
+      let number = pairs.firstIndex { $0.other == side }
+      return statistics[side].enumerated().map { position, found in
+        Prediction(
+          top: found.top, loss: found.loss ?? 0,
+          divergence: number.map {
+            differences[$0][position].divergence(
+              statistics[pairs[$0].reference][position], found)
+          } ?? 0)
+      }
+    }
   }
 
   /// First position at which a side has a logit that is not finite; nil when there is none.

@@ -23,15 +23,16 @@ public final class WeightStore {
     budget = WeightBudget(residentLimit)
   }
 
-  /// The weights of layer `index`. Announces those of the next one.
-  func layer(_ index: Int) throws(DecoderError) -> LayerWeights {
+  /// The weights of layer `index`. Announces those of layer `next`, by default the one above.
+  func layer(_ index: Int, before next: Int? = nil) throws(DecoderError) -> LayerWeights {
     if let found = resident[index] { return found }
     if let current, current.index == index { return current.weights }
     // Gives the memory of the layer before back first.
     current = nil
     let layers = model.description.layers
-    if index + 1 < layers.count, resident[index + 1] == nil {
-      model.weights.willRead(layers[index + 1].weightNames.sorted())
+    let next = next ?? index + 1
+    if layers.indices.contains(next), resident[next] == nil {
+      model.weights.willRead(layers[next].weightNames.sorted())
     }
     var loader = LayerLoader(reader, budget: budget)
     let weights = try loader.load(layers[index], hiddenSize: model.description.hiddenSize)
@@ -84,11 +85,23 @@ public final class WeightStore {
   }
 
   /// The final norm of `x`, [tokens, hidden].
-  func finish(_ x: Matrix) throws(DecoderError) -> Matrix {
-    if let finalNorm { return finalNorm.forward(x) }
+  func finish(_ x: Matrix, _ compute: ComputeContext) throws(DecoderError) -> Matrix {
+    try lastNorm().forward(x, compute)
+  }
+
+  /// Derivative by the residual stream that leaves the last layer, from that by its final norm; rows
+  /// as `Norm.backward` has them.
+  func finishBackward(
+    _ gradient: Matrix, input: Matrix, _ compute: ComputeContext
+  ) throws(DecoderError) -> Matrix {
+    try lastNorm().backward(gradient, input: input, compute)
+  }
+
+  private func lastNorm() throws(DecoderError) -> Norm {
+    if let finalNorm { return finalNorm }
     let norm = try Norm(model.description.finalNorm, count: model.description.hiddenSize, reader)
     finalNorm = norm
-    return norm.forward(x)
+    return norm
   }
 
   /// The output projection for `vocabulary`: part of the whole where that may stay in memory, else read

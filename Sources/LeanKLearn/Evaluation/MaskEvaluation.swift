@@ -14,7 +14,7 @@ public struct MaskEvaluation: Sendable, Hashable {
     }
   }
 
-  /// Sums over positions that predict a token of plain text.
+  /// Means over positions that predict a token of plain text, and answers to questions.
   public struct Predictions: Sendable, Hashable {
     public var positions = 0
     /// Mean negative log likelihood of the text, nats a token.
@@ -26,8 +26,11 @@ public struct MaskEvaluation: Sendable, Hashable {
     /// Questions that were answered rightly, of `questions`.
     public var answered = 0
     public var questions = 0
+
+    public init() {}
   }
 
+  /// The dense model under each use's policy: the same but for rounding.
   public let dense: Predictions
   /// One a use, in their order.
   public let masked: [Predictions]

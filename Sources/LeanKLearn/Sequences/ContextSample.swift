@@ -8,6 +8,8 @@ public struct ContextSample: Sendable, Hashable {
   /// Number of tokens at the end that answer a question of the context; 0 where there is none. The
   /// answer is right where each of them is the likeliest one.
   public let answer: Int
+  /// Whether all queries count as predictions of text, beside the answer.
+  public var countsAsText: Bool
 
   /// `queries` is at least 1 and less than the number of tokens before the last; `answer` at most
   /// `queries`.
@@ -16,6 +18,7 @@ public struct ContextSample: Sendable, Hashable {
     self.tokens = tokens
     self.queries = queries
     self.answer = answer
+    countsAsText = answer == 0
   }
 
   /// What goes through the model: all but the last token.

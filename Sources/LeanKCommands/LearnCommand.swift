@@ -1,0 +1,216 @@
+import ArgumentParser
+import ByteIO
+import Foundation
+import LeanKCheckpoint
+import LeanKDecoder
+import LeanKFormat
+import LeanKLearn
+import LeanKMask
+import LeanKModel
+import LeanKPruning
+import LeanKReport
+
+/// `leank learn`
+struct LearnCommand: Subcommand {
+  static let configuration = CommandConfiguration(
+    commandName: "learn",
+    abstract: "Make a mask for a model from some text.",
+    discussion: """
+      Scores every channel of every KV head by how far the layer's attention output moves with it \
+      (the curvature), on sequences of which half end in questions about what they say before. The \
+      budget of channels is then spent in several ways, each mask is judged by how far it changes \
+      what the model predicts on other sequences, and the best one is kept. No gradient crosses a \
+      layer: the model streams through memory layer by layer, and no GPU is needed.
+
+      Several ratios make one file with a mask for each, the first one being the main mask. Windows \
+      are scored and judged with an accumulate of 1, the least that a window keeps.
+
+      A run that was stopped goes on where it was when it is started again. Many machines share the \
+      work: each scores its --shard K/N, and one last run with --merge makes the masks, the same \
+      bytes as a single run.
+
+      EXAMPLE
+        leank learn --model SmolLM2-135M --text train.txt --ratio 0.7 --output mask.leank
+        leank learn --model M --text t.txt --ratio 0.5 --ratio 0.7 --output r.leank
+        leank learn --model M --text train.txt --ratio 0.7 --output mask.leank --shard 3/8
+        leank learn --model M --text train.txt --ratio 0.7 --output mask.leank --merge
+      """)
+
+  @Option(help: "Directory of the dense checkpoint (config.json and safetensors).")
+  var model: String
+
+  @OptionGroup var data: LearnDataOptions
+
+  @Option(help: "Share of the channels to prune, 0 to 1; may be repeated.")
+  var ratio: [Double]
+
+  @Option(help: "Every head keeps a multiple of this many channels, or all it has.")
+  var align = 16
+
+  @Option(help: "The .leank file to write.")
+  var output: String
+
+  @Option(help: "How the budget is spent: sum, log, measured, or the best of them.")
+  var budget: LearnBudgetChoice = .best
+
+  @Flag(help: "Keep or prune both channels of a rotary pair.")
+  var pairs = false
+
+  @OptionGroup var modeOptions: ModeOptions
+
+  @Option(help: "Random directions of the curvature for each sequence.")
+  var draws = 4
+
+  @Option(help: "Sequences that go through the model together; no result depends on it.")
+  var batch = 8
+
+  @Option(help: "Number of threads (default: one a processor).")
+  var threads: Int?
+
+  @Option(
+    help: "Score one share of the sequences, K/N, beside the output, for --merge (default: all).")
+  var shard: ShardPart?
+
+  @Flag(help: "Make the masks of what runs with --shard scored.")
+  var merge = false
+
+  @Flag(help: "With several ratios: write a file each, mask-0.7.leank and so on.")
+  var separate = false
+
+  @Option(help: "Write a page with KL against the ratio and what survives (default: none).")
+  var report: String?
+
+  @Flag(help: "Replace an existing output file.")
+  var force = false
+
+  @Flag(help: "Say nothing but warnings and errors.")
+  var quiet = false
+
+  @Flag(help: "Print a list with an object a ratio as JSON.")
+  var json = false
+
+  func validate() throws {
+    guard Set(ratio).count == ratio.count, ratio.allSatisfy({ (0...1).contains($0) }) else {
+      throw ValidationError("--ratio is a number from 0 to 1, each given once")
+    }
+    guard (1...MaskSelection.unitLimit).contains(align) else {
+      throw ValidationError("--align is a number from 1 to \(MaskSelection.unitLimit)")
+    }
+    guard !pairs || align.isMultiple(of: 2) else {
+      throw ValidationError("--pairs needs an even --align")
+    }
+    guard (1...1 << 10).contains(draws), (1...1 << 10).contains(batch) else {
+      throw ValidationError("--draws and --batch are numbers from 1 to \(1 << 10)")
+    }
+    guard (1...1024).contains(threads ?? 1) else {
+      throw ValidationError("--threads is a number from 1 to 1024")
+    }
+    guard shard == nil || !merge else {
+      throw ValidationError("--shard scores a part, --merge finishes all: give one of them")
+    }
+    guard shard == nil || (report == nil && !separate) else {
+      throw ValidationError("--shard makes no mask yet: give --report and --separate with --merge")
+    }
+  }
+
+  func run(on console: Console) throws -> CInt {
+    let start = ContinuousClock.now
+    let files = MaskFiles(output: output, isSeparate: separate, force: force)
+    try files.check(ratio, inputs: [model] + data.files)
+    if let report { try checkOutputFile(report, replacing: true, inputs: [model] + data.files) }
+    let checkpoint = try CheckpointDirectory(path: model)
+    let mode = try modeOptions.resolve(hints: .windowed(.standard))
+    let subject = try LearnSubject(checkpoint)
+    let input = try LearnInput(
+      data, mode, subject.description, in: checkpoint.directory,
+      limit: checkpoint.configuration.contextLimit)
+    input.notes.forEach { console.warn($0) }
+    let run = LearnRun(
+      learning: try Learning(
+        WeightStore(subject.model, residentLimit: Machine.memory / 4), request(input, mode),
+        ComputeContext(threads: threads ?? Machine.processors)),
+      digest: digest(checkpoint, input, mode), output: output, checkpoint: checkpoint,
+      console: console, showsProgress: !quiet && !json)
+    Interruption.beginWatching()
+    defer { Interruption.endWatching() }
+    if let shard {
+      let count = try run.score(shard)
+      if !quiet {
+        try console.print(
+          "scored \(counted(count, "sequence")) of \(input.scoring.count) beside "
+            + "\(escaped(output, limit: 4096)); --merge makes the mask once all parts are done")
+      }
+      return LeankExit.success
+    }
+    let result = try run.finish(requiringAll: merge)
+    let documents = try result.outcomes.map {
+      try document($0, result, checkpoint, input, mode)
+    }
+    let written = try files.write(ratio, documents)
+    run.discard()
+    let summary = LearnSummary(
+      result: result, documents: documents, input: input, mode: mode,
+      model: escaped(checkpoint.modelName), seconds: start.duration(to: .now) / .seconds(1))
+    if let report {
+      try writeFileAtomically(Array(summary.page.text.utf8).span, to: report, replacing: true)
+    }
+    if json {
+      try console.print(json: summary.reports)
+    } else if !quiet {
+      try console.print((summary.lines + written).joined(separator: "\n"))
+    }
+    return LeankExit.success
+  }
+
+  private func request(_ input: LearnInput, _ mode: DeploymentHints) -> Learning.Request {
+    var policy = AttentionPolicy(mode)
+    if let window = mode.window { policy.mode = .windowed(window.unaccumulated) }
+    return Learning.Request(
+      scoring: input.scoring, validation: input.validation, ratios: ratio, unit: align,
+      pairs: pairs, budgets: budget.budgets, policy: policy, draws: draws, seed: data.seed,
+      batch: batch)
+  }
+
+  /// What scores depend on; the ratio and how it is spent are chosen after.
+  private func digest(
+    _ checkpoint: CheckpointDirectory, _ input: LearnInput, _ mode: DeploymentHints
+  ) -> String {
+    sha256(
+      Array(
+        [
+          "curvature layer", checkpoint.sourceDigest, input.digest, deploymentText(mode),
+          "\(draws) draws", "seed \(data.seed)",
+        ].joined(separator: "\n").utf8))
+  }
+
+  private func document(
+    _ outcome: Learning.Outcome, _ result: LearnRun.Result, _ checkpoint: CheckpointDirectory,
+    _ input: LearnInput, _ mode: DeploymentHints
+  ) throws -> MaskDocument {
+    let selection = outcome.best.candidate.selection
+    var document = try MaskDocument(
+      mask: selection.mask, alignment: selection.alignment, scores: result.importance)
+    document.deployment = mode
+    document.provenance.record(model: checkpoint)
+    let judged = outcome.candidates.map {
+      "\($0.candidate.budget.rawValue) \(Formatting.scientific($0.predictions.divergence, digits: 3))"
+    }
+    document.provenance[Provenance.recipe] = [
+      "leank learn --method curvature --scope layer --ratio \(outcome.ratio) --align \(align)"
+        + " --budget \(budget.rawValue)" + (pairs ? " --pairs" : ""),
+      "\(input.scoring.count) sequences of \(input.context) tokens, \(input.queries) queries each, "
+        + "\(draws) draws, seed \(data.seed), data sha256 \(input.digest)",
+      "KL on \(input.validation.count) other sequences: " + judged.joined(separator: ", "),
+    ].joined(separator: "; ")
+    return document
+  }
+}
+
+/// `--budget` of `learn`.
+enum LearnBudgetChoice: String, ExpressibleByArgument, CaseIterable {
+  case sum, log, measured, best
+
+  var budgets: [LearnBudget] {
+    LearnBudget(rawValue: rawValue).map { [$0] } ?? LearnBudget.allCases
+  }
+}
