@@ -4,8 +4,8 @@ import LeanKDecoder
 
 // decode-speed CHECKPOINT PROMPT TOKENS THREADS
 //
-// The dense model alone, weights in memory: PROMPT tokens in one pass, then TOKENS one by one, each
-// the likeliest after the one before. Prints seconds of both as JSON.
+// The dense model alone, weights in memory: PROMPT given tokens in one pass, then TOKENS one by one, after
+// each of which the likeliest is sought. Prints seconds of both, and what was likeliest last, as JSON.
 
 let arguments = CommandLine.arguments
 guard arguments.count == 5, let prompt = Int(arguments[2]), let count = Int(arguments[3]),
@@ -25,17 +25,16 @@ var session = try DecodingSession(store, .cached(nil), length: prompt + 1 + coun
 _ = try session.logits(try session.prefill([1], compute), compute)
 
 let clock = ContinuousClock()
-let tokens = (0..<prompt).map { Int32(($0 * 7919 + 13) % description.vocabularySize) }
-var next: Int32 = 0
+let tokens = (0..<prompt + count).map { Int32(($0 * 7919 + 13) % description.vocabularySize) }
+var last = 0
 let promptTime = try clock.measure {
-  let hidden = try session.forward(tokens, prompt: tokens.count, compute)
-  next = Int32(try session.logits(hidden.lastRow, compute).argmax(row: 0))
+  let hidden = try session.prefill(Array(tokens[..<prompt]), compute)
+  last = try session.logits(hidden.lastRow, compute).argmax(row: 0)
 }
 let decodeTime = try clock.measure {
-  for _ in 0..<count {
-    next = Int32(try session.logits(try session.step(next, compute), compute).argmax(row: 0))
+  for token in tokens[prompt...] {
+    last = try session.logits(try session.step(token, compute), compute).argmax(row: 0)
   }
 }
-print(
-  #"{"prompt_seconds": \#(promptTime / .seconds(1)), "decode_seconds": \#(decodeTime / .seconds(1))}"#
-)
+let (first, rest) = (promptTime / .seconds(1), decodeTime / .seconds(1))
+print(#"{"prompt_seconds": \#(first), "decode_seconds": \#(rest), "last": \#(last)}"#)
