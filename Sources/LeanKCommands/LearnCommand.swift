@@ -32,7 +32,7 @@ struct LearnCommand: Subcommand {
 
       EXAMPLE
         leank learn --model SmolLM2-135M --text train.txt --ratio 0.7 --output mask.leank
-        leank learn --model M --text train.txt --ratio 0.5 --ratio 0.7 --recent 256 --output mask.leank
+        leank learn --model M --text t.txt --ratio 0.5 --ratio 0.7 --output r.leank
         leank learn --model M --text train.txt --ratio 0.7 --output mask.leank --shard 3/8
         leank learn --model M --text train.txt --ratio 0.7 --output mask.leank --merge
       """)
@@ -70,7 +70,7 @@ struct LearnCommand: Subcommand {
   )
   var batch = 8
 
-  @Option(help: "Threads (default: one a processor).")
+  @Option(help: "Number of threads (default: one a processor).")
   var threads: Int?
 
   @Option(

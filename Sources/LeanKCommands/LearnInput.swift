@@ -35,7 +35,7 @@ struct LearnInput {
         .malformed, "token \(outside) is outside the model's vocabulary of \(model.vocabularySize)")
     }
     queries = options.queries
-    if case .rows(let rows, _) = source {
+    if case .rows(let rows, let answers) = source {
       guard options.context == nil, options.sequences == nil else {
         throw UsageError(
           "--context and --sequences draw from a text: the rows of --tokens are the sequences")
@@ -48,8 +48,15 @@ struct LearnInput {
       context = (rows.first?.count ?? 1) - 1
       try Self.check(context, queries, mode, limit: limit)
       let queries = options.queries
-      let samples = rows.map {
-        ContextSample(tokens: $0.map { Int32($0) }, queries: queries)
+      let samples = try rows.enumerated().map { index, row in
+        let answer = answers?[index] ?? 0
+        guard answer <= queries else {
+          throw UsageError("--queries \(queries): an answer has \(answer) tokens")
+        }
+        var sample = ContextSample(
+          tokens: row.map { Int32($0) }, queries: queries, answer: answer)
+        sample.countsAsText = true
+        return sample
       }
       scoring = Array(samples.dropLast(options.validation))
       validation = Array(samples.suffix(options.validation))

@@ -15,8 +15,11 @@ leank_transformers in one file.
 
 import functools
 import hashlib
+import heapq
 import inspect
 import json
+import math
+import os
 import re
 import shutil
 import struct
@@ -34,7 +37,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 from transformers.utils import cached_file
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class LeankError(ValueError):
@@ -353,38 +356,42 @@ class LayerMask:
         return queries * self.factor(queries).repeat_interleave(group, 0)[None, :, None, :]
 
 
-# Tokens by which an allocation grows.
-BLOCK = 128
+# An allocation is a multiple of so many tokens, and grows by a sixteenth at least, so that tokens are seldom copied.
+BLOCK, GROWTH = 128, 16
 
 
 class TokenBuffer:
     """Rows [batch, heads, tokens, width]; tokens are added at the end and dropped at either end."""
 
     def __init__(self, like: Tensor, heads: int, width: int) -> None:
-        self._data = like.new_empty((like.shape[0], heads, 0, width))
-        self._start = 0
-        self._stop = 0
+        self.data = like.new_empty((like.shape[0], heads, 0, width))
+        self.start = 0
+        self.stop = 0
 
     def __len__(self) -> int:
-        return self._stop - self._start
+        return self.stop - self.start
 
     @property
     def rows(self) -> Tensor:
         """What is held, [batch, heads, tokens, width], without a copy."""
-        return self._data[:, :, self._start : self._stop]
+        return self.data[:, :, self.start : self.stop]
 
     def append(self, rows: Tensor) -> None:
-        added = rows.shape[2]
-        if self._stop + added > self._data.shape[2]:
-            self._allocate(self.rows, len(self) + added)
-        self._data[:, :, self._stop : self._stop + added] = rows
-        self._stop += added
+        self.extend(rows.shape[2])
+        self.data[:, :, self.stop - rows.shape[2] : self.stop] = rows
+
+    def extend(self, tokens: int) -> None:
+        """Adds tokens whose rows are still to be written."""
+        if self.stop + tokens > self.data.shape[2]:
+            held = len(self)
+            self._allocate(self.rows, held + max(tokens, held // GROWTH))
+        self.stop += tokens
 
     def drop_front(self, tokens: int) -> None:
-        self._start = min(self._start + max(tokens, 0), self._stop)
+        self.start = min(self.start + max(tokens, 0), self.stop)
 
     def drop_back(self, tokens: int) -> None:
-        self._stop = max(self._stop - max(tokens, 0), self._start)
+        self.stop = max(self.stop - max(tokens, 0), self.start)
 
     def change_batch(self, change: Callable[[Tensor], Tensor]) -> None:
         """Replaces the rows by `change` of them, which may differ in the first dimension."""
@@ -393,14 +400,14 @@ class TokenBuffer:
 
     def nbytes(self, allocated: bool = False) -> int:
         """Bytes of what is held, or of the whole allocation."""
-        rows = self._data if allocated else self.rows
+        rows = self.data if allocated else self.rows
         return rows.numel() * rows.element_size()
 
     def _allocate(self, rows: Tensor, tokens: int) -> None:
         batch, heads, held, width = rows.shape
-        self._data = rows.new_empty((batch, heads, -(-tokens // BLOCK) * BLOCK, width))
-        self._data[:, :, :held] = rows
-        self._start, self._stop = 0, held
+        self.data = rows.new_empty((batch, heads, -(-tokens // BLOCK) * BLOCK, width))
+        self.data[:, :, :held] = rows
+        self.start, self.stop = 0, held
 
 
 @dataclass
@@ -410,6 +417,7 @@ class Middle:
     group: WidthGroup
     keys: TokenBuffer
     values: TokenBuffer
+    heads: list[int]
 
 
 @dataclass
@@ -451,6 +459,8 @@ class PrunedLayer(CacheLayerMixin):
         self.prompt_next = False
         self.trimmed = False  # whether a sliding window has let go of tokens
         self.is_initialized = False
+        self.kernel: Any = None  # what the decode kernel knows of the layer
+        self.write: Callable[[Tensor, Tensor], None] | None = None  # what takes new tokens while a graph is recorded
 
     @property
     def is_croppable(self) -> bool:
@@ -484,6 +494,7 @@ class PrunedLayer(CacheLayerMixin):
                 group,
                 TokenBuffer(key_states, len(group.heads), group.width),
                 TokenBuffer(values, len(group.heads), values.shape[3]),
+                group.heads.tolist(),
             )
             for group in groups
             if group is not self.without_middle
@@ -519,6 +530,9 @@ class PrunedLayer(CacheLayerMixin):
             keys, values = keys[:, ::repeats], values[:, ::repeats]
         if not self.is_initialized:
             self.lazy_initialization(keys, values)
+        if self.write is not None:
+            self.write(keys, values)
+            return self, self
         new, first = keys.shape[2], self.length == 0
         self.settle()
         self.first_query = self.length
@@ -557,9 +571,23 @@ class PrunedLayer(CacheLayerMixin):
         decoded = self.length - self.turns[-1].stop
         return self.length - 1 - self.window.recent - decoded % self.window.accumulate
 
+    def advance(self) -> None:
+        """Counts one decoded token whose key and value are still to be written, behind all that are counted."""
+        self.settle()
+        self.first_query = self.length
+        self.length += 1
+        if self.window is None:
+            self.boundary += 1
+            grown = [rows for part in self.middle for rows in (part.keys, part.values)]
+        else:
+            self._move_on()
+            grown = list(self.recent)
+        for rows in grown:
+            rows.extend(1)
+
     def settle(self) -> None:
         """Ends the turn of the newest queries: stores their tokens, and lets go of what a sliding window has passed."""
-        if self.length > 0:
+        if self.length > 0 and self.write is None:
             self._move_on()
             self._trim()
 
@@ -783,6 +811,540 @@ def _slots(layer: PrunedLayer) -> tuple[Tensor, Tensor]:
     return torch.cat([sinks, recent, middle], 1), torch.cat(counted, 1)
 
 
+try:
+    import triton
+    import triton.language as tl
+    from triton.language import constexpr
+
+    # Whether it can launch a kernel while the one before it still runs.
+    CAN_OVERLAP = hasattr(getattr(tl.extra, "cuda", None), "gdc_wait")
+except ImportError:  # PyTorch for processors has none
+    triton, constexpr, CAN_OVERLAP = None, Any, False
+
+
+def compiled(function: Any) -> Any:
+    """Triton's compilation of `function`, where Triton is there."""
+    return function if triton is None else triton.jit(function)
+
+
+@compiled
+def _pointer(table, column, like):
+    return tl.load(table + column).to(tl.pointer_type(like.dtype.element_ty))
+
+
+@compiled
+def _attend(
+    q, key_rows, value_rows, width, first, stop, low, high, seen, cap, scale, top, total, sums,
+    BLOCK: constexpr, WIDTH: constexpr, DIM: constexpr, DIMS: constexpr, UNIT: constexpr,
+    HAS_SEEN: constexpr, HAS_CAP: constexpr, STAGES: constexpr,
+):  # fmt: skip
+    """Takes the tokens [first, stop) into the running softmax of queries `q` [rows, WIDTH].
+
+    Tokens outside [low, high), and those whose byte of `seen` is 0, are invisible. `top`, `total` [rows] and `sums`
+    [rows, DIMS] are the largest score, the sum of weights and the weighted sum of values so far.
+    """
+    token = tl.arange(0, BLOCK)
+    channel = tl.arange(0, WIDTH)
+    column = tl.arange(0, DIMS)
+    keys = key_rows + first.to(tl.int64) * width + (token[:, None] * width + channel[None, :])
+    values = value_rows + first.to(tl.int64) * DIM + (token[:, None] * DIM + column[None, :])
+    for start in tl.range(first, stop, BLOCK, num_stages=STAGES):
+        here = start + token
+        inside = here < stop
+        if UNIT % 8 == 0:
+            keys = tl.multiple_of(keys, (16, 16))
+            values = tl.multiple_of(values, (16, 16))
+        k = tl.load(keys, mask=inside[:, None] & (channel < width)[None, :], other=0.0)
+        scores = tl.dot(q, tl.trans(k), input_precision="ieee") * scale
+        if HAS_CAP:
+            # cap * tanh(scores / cap); exp2 of a large number is infinity, and the quotient 0.
+            scores = cap * (1.0 - 2.0 / (1.0 + tl.exp2(scores * (2.0 * 1.4426950408889634 / cap))))
+        visible = inside & (here >= low) & (here < high)
+        if HAS_SEEN:
+            visible = visible & (tl.load(seen + here, mask=visible, other=0) != 0)
+        scores = tl.where(visible[None, :], scores * 1.4426950408889634, float("-inf"))
+        higher = tl.maximum(top, tl.max(scores, 1))
+        base = tl.where(higher == float("-inf"), 0.0, higher)
+        weights = tl.exp2(scores - base[:, None])
+        factor = tl.exp2(top - base)
+        top = higher
+        total = total * factor + tl.sum(weights, 1)
+        v = tl.load(values, mask=inside[:, None] & (column < DIM)[None, :], other=0.0)
+        sums = sums * factor[:, None]
+        sums = tl.dot(weights.to(v.dtype), v, sums, input_precision="ieee")
+        keys += BLOCK * width
+        values += BLOCK * DIM
+    return top, total, sums
+
+
+@compiled
+def _middle(
+    q_rows, q_row, channels, key_rows, value_rows, width, first, stop, low, high, seen, cap, scale, top, total, sums,
+    GROUP: constexpr, BLOCK: constexpr, WIDTH: constexpr, DIM: constexpr, DIMS: constexpr,
+    UNIT: constexpr, HAS_SEEN: constexpr, HAS_CAP: constexpr, STAGES: constexpr,
+):  # fmt: skip
+    """`_attend` for middle keys of at most WIDTH channels; `channels` points to the head's kept ones."""
+    row = tl.arange(0, 16)
+    channel = tl.arange(0, WIDTH)
+    width = tl.multiple_of(width, UNIT)
+    kept = tl.load(channels + channel, mask=channel < width, other=0)
+    inside = (row < GROUP)[:, None] & (channel < width)[None, :]
+    q = tl.load(q_rows + row[:, None] * q_row + kept[None, :], mask=inside, other=0.0)
+    return _attend(
+        q, key_rows, value_rows, width, first, stop, low, high, seen, cap, scale, top, total, sums,
+        BLOCK, WIDTH, DIM, DIMS, UNIT, HAS_SEEN, HAS_CAP, STAGES,
+    )  # fmt: skip
+
+
+@compiled
+def _cut(position, near, middle, near_cost, middle_cost):
+    """The cuts of near and middle tokens before `position` of a head's work, which is counted in bytes."""
+    near_work = near.to(tl.int64) * near_cost
+    near_cut = tl.minimum(near, tl.cdiv(position, near_cost).to(tl.int32))
+    rest = tl.maximum(position - near_work, 0)
+    middle_cut = tl.minimum(middle, tl.cdiv(rest, middle_cost).to(tl.int32))
+    return near_cut, middle_cut
+
+
+@compiled
+def decode_splits(
+    queries, part_sums, part_stats, table, channels, work, state, padding, seen,
+    scale, cap, q_batch, q_head, seen_batch, KV_HEADS: constexpr, GROUP: constexpr, DIM: constexpr,
+    DIMS: constexpr, SINK: constexpr, WIDTHS: constexpr, BLOCK: constexpr, NEAR_BLOCK: constexpr, UNIT: constexpr,
+    HAS_PADDING: constexpr, HAS_SEEN: constexpr, HAS_CAP: constexpr, STAGES: constexpr, OVERLAPS: constexpr,
+):  # fmt: skip
+    """One split of one KV head of one row of the batch: near keys whole, middle keys through M, one softmax.
+
+    Grid: (splits of all heads, batch). `work` [splits, 3] int32 is (head, split of the head, splits of the head),
+    splits of a head together. `table` holds addresses and strides, `state` what changes from token to token (see
+    decode.py). Each split leaves its sums; `merge_splits` adds them up.
+    """
+    if OVERLAPS:
+        # Once all programs have begun, those of the merge may come and wait.
+        tl.extra.cuda.gdc_launch_dependents()
+    item = tl.program_id(0)
+    batch = tl.program_id(1)
+    items = tl.num_programs(0)
+    head = tl.load(work + item * 3)
+    split = tl.load(work + item * 3 + 1)
+    splits = tl.load(work + item * 3 + 2)
+    sinks = tl.load(state)
+    recent_first = tl.load(state + 1)
+    recent = tl.load(state + 2)
+    middle_first = tl.load(state + 3)
+    middle = tl.load(state + 4)
+    recent_slot = tl.load(state + 5)
+    middle_slot = tl.load(state + 6)
+    low_slot = tl.load(state + 7)
+    seen_slot = tl.load(state + 8)
+    head_row = table + 8 + head * 8
+    width = tl.multiple_of(tl.load(head_row + 4).to(tl.int32), UNIT)
+    middle = tl.where(tl.load(head_row + 5) != 0, middle, 0)
+
+    # Which tokens are this split's: the work of a head, in bytes, is cut evenly, at multiples of 16 tokens.
+    near_cuts = tl.cdiv(sinks + recent, 16)
+    middle_cuts = tl.cdiv(middle, 16)
+    near_work = near_cuts.to(tl.int64) * (2 * DIM)
+    all_work = near_work + middle_cuts.to(tl.int64) * (width + DIM)
+    near_start, middle_start = _cut(all_work * split // splits, near_cuts, middle_cuts, 2 * DIM, width + DIM)
+    near_stop, middle_stop = _cut(all_work * (split + 1) // splits, near_cuts, middle_cuts, 2 * DIM, width + DIM)
+    near_start = near_start * 16
+    near_stop = tl.minimum(near_stop * 16, sinks + recent)
+    middle_start = middle_start * 16
+    middle_stop = tl.minimum(middle_stop * 16, middle)
+
+    # Sinks of a row begin behind its padding; a sink that is still recent, or outside a sliding window, does not count.
+    pad = 0
+    if HAS_PADDING:
+        pad = tl.load(padding + batch).to(tl.int32)
+    low = tl.maximum(low_slot, pad)
+
+    row = tl.arange(0, 16)
+    column = tl.arange(0, DIMS)
+    real = row < GROUP
+    q_rows = queries + batch * q_batch + head * GROUP * q_head
+    top = tl.full((16,), float("-inf"), tl.float32)
+    total = tl.zeros((16,), tl.float32)
+    sums = tl.zeros((16, DIMS), tl.float32)
+    seen_row = seen + batch * seen_batch - seen_slot
+    if near_start < near_stop:
+        q = tl.load(
+            q_rows + row[:, None] * q_head + column[None, :], mask=real[:, None] & (column < DIM)[None, :], other=0.0
+        )  # fmt: skip
+        if near_start < sinks:
+            offset = batch * tl.load(table + 2) + head * tl.load(table + 3)
+            top, total, sums = _attend(
+                q, _pointer(table, 0, queries) + offset, _pointer(table, 1, queries) + offset, DIM,
+                near_start, tl.minimum(near_stop, sinks), low - pad, recent_slot - pad, seen_row + pad, cap, scale,
+                top, total, sums, NEAR_BLOCK, DIMS, DIM, DIMS, DIM, HAS_SEEN, HAS_CAP, STAGES,
+            )  # fmt: skip
+        if near_stop > sinks:
+            offset = batch * tl.load(table + 6) + head * tl.load(table + 7) + recent_first * DIM
+            top, total, sums = _attend(
+                q, _pointer(table, 4, queries) + offset, _pointer(table, 5, queries) + offset, DIM,
+                tl.maximum(near_start - sinks, 0), near_stop - sinks, low - recent_slot, recent, seen_row + recent_slot,
+                cap, scale, top, total, sums, NEAR_BLOCK, DIMS, DIM, DIMS, DIM, HAS_SEEN, HAS_CAP, STAGES,
+            )  # fmt: skip
+    if middle_start < middle_stop:
+        # A middle token that is a sink or padding in its row does not count.
+        low = tl.maximum(low_slot, pad + SINK) - middle_slot
+        key_rows = _pointer(head_row, 0, queries) + batch * tl.load(head_row + 1) + middle_first.to(tl.int64) * width
+        value_rows = _pointer(head_row, 2, queries) + batch * tl.load(head_row + 3) + middle_first.to(tl.int64) * DIM
+        # One loop for each power of two to which widths round up; narrower heads take the first.
+        for power in tl.static_range(4, 9):
+            if (WIDTHS >> power) & 1:  # noqa: SIM102 (this is settled when the kernel is compiled)
+                if (width <= (1 << power)) & ((width > (1 << (power - 1))) | ((WIDTHS >> (power - 1)) & 1 == 0)):
+                    top, total, sums = _middle(
+                        q_rows, q_head, channels + head * DIM, key_rows, value_rows, width, middle_start, middle_stop,
+                        low, middle, seen_row + middle_slot, cap, scale, top, total, sums,
+                        GROUP, BLOCK if (1 << power) < DIMS else NEAR_BLOCK, 1 << power, DIM, DIMS, UNIT, HAS_SEEN,
+                        HAS_CAP, STAGES,
+                    )  # fmt: skip
+
+    part = (batch * items + item) * GROUP + row
+    tl.store(part_stats + part * 2, top, mask=real)
+    tl.store(part_stats + part * 2 + 1, total, mask=real)
+    tl.store(part_sums + part[:, None] * DIMS + column[None, :], sums, mask=real[:, None])
+
+
+@compiled
+def merge_splits(
+    output, part_sums, part_stats, sink_logits, starts, items, KV_HEADS: constexpr, GROUP: constexpr, DIM: constexpr,
+    DIMS: constexpr, CHUNK: constexpr, HAS_SINK_LOGITS: constexpr, OVERLAPS: constexpr,
+):  # fmt: skip
+    """Adds up the splits of `decode_splits`. Grid: (query heads, batch); `starts` [kv_heads + 1] int32 are the first
+    splits of the heads."""
+    q_head = tl.program_id(0)
+    batch = tl.program_id(1)
+    head = q_head // GROUP
+    first = tl.load(starts + head)
+    splits = tl.load(starts + head + 1) - first
+    column = tl.arange(0, DIMS)
+    chunk = tl.arange(0, CHUNK)
+    top = float("-inf")
+    total = 0.0
+    if HAS_SINK_LOGITS:
+        # A sink logit is one more score, without a value.
+        top = tl.load(sink_logits + q_head).to(tl.float32) * 1.4426950408889634
+        total = 1.0
+    sums = tl.zeros((DIMS,), tl.float32)
+    if OVERLAPS:
+        tl.extra.cuda.gdc_wait()
+    for start in tl.range(0, splits, CHUNK):
+        here = start + chunk
+        inside = here < splits
+        part = (batch * items + first + here) * GROUP + q_head % GROUP
+        tops = tl.load(part_stats + part * 2, mask=inside, other=float("-inf"))
+        totals = tl.load(part_stats + part * 2 + 1, mask=inside, other=0.0)
+        parts = tl.load(part_sums + part[:, None] * DIMS + column[None, :], mask=inside[:, None], other=0.0)
+        higher = tl.maximum(top, tl.max(tops, 0))
+        base = tl.where(higher == float("-inf"), 0.0, higher)
+        factors = tl.exp2(tops - base)
+        factor = tl.exp2(top - base)
+        top = higher
+        total = total * factor + tl.sum(totals * factors, 0)
+        sums = sums * factor + tl.sum(parts * factors[:, None], 0)
+    result = tl.where(total > 0, sums / total, 0.0)
+    out = output + (batch * KV_HEADS * GROUP + q_head) * DIM + column
+    tl.store(out, result.to(output.dtype.element_ty), mask=column < DIM)
+
+
+@compiled
+def append_rows(
+    keys, values, table, channels, state, key_batch, key_head, value_batch, value_head,
+    DIM: constexpr, DIMS: constexpr, IS_STATIC: constexpr,
+):  # fmt: skip
+    """Writes one token's key and value, [batch, kv_heads, 1, DIM], into the last place that `state` counts: that of the
+    recent tokens, or in static mode, where a key is its channels of M, of the middle. Grid: (kv_heads, batch)."""
+    head = tl.program_id(0)
+    batch = tl.program_id(1)
+    column = tl.arange(0, DIMS)
+    real = column < DIM
+    value = tl.load(values + batch * value_batch + head * value_head + column, mask=real)
+    if IS_STATIC:
+        row = table + 8 + head * 8
+        width = tl.load(row + 4)
+        kept = tl.load(channels + head * DIM + column, mask=column < width, other=0)
+        key = tl.load(keys + batch * key_batch + head * key_head + kept, mask=column < width)
+        place = (tl.load(state + 3) + tl.load(state + 4) - 1).to(tl.int64)
+        key_row = _pointer(row, 0, keys) + batch * tl.load(row + 1) + place * width
+        value_row = _pointer(row, 2, values) + batch * tl.load(row + 3) + place * DIM
+        tl.store(key_row + column, key, mask=column < width)
+    else:
+        key = tl.load(keys + batch * key_batch + head * key_head + column, mask=real)
+        place = (tl.load(state + 1) + tl.load(state + 2) - 1).to(tl.int64)
+        offset = batch * tl.load(table + 6) + head * tl.load(table + 7) + place * DIM
+        key_row, value_row = _pointer(table, 4, keys) + offset, _pointer(table, 5, values) + offset
+        tl.store(key_row + column, key, mask=real)
+    tl.store(value_row + column, value, mask=real)
+
+
+# A plan holds until the middle has grown by this part of what it was made for.
+GROWTH = 8
+
+
+class Tuning(NamedTuple):
+    """How the kernel is run: tokens of a step in the middle and near, warps, steps under way, programs that a
+    multiprocessor holds at once, and the bytes that a program reads at least and about, where there are several rounds
+    of them."""
+
+    block: int = 64
+    near_block: int = 64
+    warps: int = 4
+    stages: int = 3
+    resident: int = 2
+    least: int = 1 << 16
+    about: int = 1 << 20
+
+
+@dataclass
+class Plan:
+    """How the heads of a layer are split: `work` [splits, 3] (head, split of the head, splits of the head)."""
+
+    work: Tensor
+    starts: Tensor
+    chunk: int  # splits that the merge takes at once
+    near: int
+    middle: int
+
+    @property
+    def splits(self) -> int:
+        return self.work.shape[0]
+
+    def holds(self, near: int, middle: int) -> bool:
+        return abs(near + middle - self.near - self.middle) * GROWTH <= self.near + self.middle
+
+
+@functools.cache
+def interprets() -> bool:
+    """Whether Triton interprets its kernels, on any processor, as tests ask it to."""
+    return triton is not None and os.environ.get("TRITON_INTERPRET") == "1"
+
+
+def kernel_runs(query: Tensor, layer: PrunedLayer) -> bool:
+    """Whether the kernel takes these queries [batch, query_heads, tokens, head_dim]: one token a row, on CUDA.
+
+    With LEANK_KERNEL=0 in the environment it takes none, and PyTorch alone computes.
+    """
+    if triton is None or query.shape[2] != 1 or os.environ.get("LEANK_KERNEL") == "0":
+        return False
+    if not interprets() and not (query.is_cuda and torch.version.cuda is not None and _is_new(query.device)):
+        return False
+    group, width = query.shape[1] // layer.mask.kv_heads, query.shape[3]
+    is_same = query.dtype == layer.dtype and query.device == layer.device
+    is_float = query.dtype in (torch.bfloat16, torch.float16, torch.float32)
+    if torch.is_grad_enabled() and query.requires_grad:
+        return False
+    square = layer.recent[1].data.shape[3] == width
+    return is_same and is_float and square and group <= 16 and 16 <= width <= 256 and width % 8 == 0
+
+
+@functools.cache
+def _is_new(device: torch.device) -> bool:
+    return torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+@functools.cache
+def _overlaps(device: torch.device) -> bool:
+    """Whether a kernel can be launched while the one before it still runs."""
+    return CAN_OVERLAP and not interprets() and torch.cuda.get_device_capability(device) >= (9, 0)
+
+
+@functools.cache
+def _multiprocessors(device: torch.device) -> int:
+    return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 2
+
+
+class LayerKernel:
+    """A layer as the kernel sees it: addresses, channels, and the plan of its splits."""
+
+    def __init__(self, layer: PrunedLayer) -> None:
+        keep = layer.mask.keep
+        self.device = layer.device
+        self.counts = keep.sum(1).tolist()
+        absent = layer.without_middle is not None
+        self.has_middle = [count > 0 or not absent for count in self.counts]
+        order = torch.sort(keep.int(), dim=1, descending=True, stable=True).indices
+        self.channels = order.to(self.device, torch.int32)
+        self.unit = math.gcd(16, *self.counts)
+        self._places: tuple[int, ...] = ()
+        self.table = torch.empty(0)
+        self.state: Tensor | None = None  # what the kernel reads while a graph is recorded, and when it runs
+        self.plan: Plan | None = None
+
+    def refresh(self, layer: PrunedLayer) -> None:
+        """Brings the table up to date with where the layer's rows are: addresses, and strides in numbers."""
+        near = [layer.sinks[0], layer.sinks[1], layer.recent[0].data, layer.recent[1].data]
+        buffers = [rows for part in layer.middle for rows in (part.keys, part.values)]
+        places = tuple(rows.data_ptr() for rows in near) + tuple(rows.data.data_ptr() for rows in buffers)
+        if places == self._places:
+            return
+        self._places = places
+        sinks, recent = near[0], near[2]
+        table = [*places[:2], sinks.stride(0), sinks.stride(1), *places[2:4], recent.stride(0), recent.stride(1)]
+        rows = [[0] * 8 for _ in self.counts]
+        for part in layer.middle:
+            for index, head in enumerate(part.heads):
+                key, value = _place(part.keys, index), _place(part.values, index)
+                rows[head] = [*key, *value, self.counts[head], 1, 0, 0]
+        filled = on_device(table + [number for row in rows for number in row], torch.int64, self.device)
+        # A graph knows the table by its address.
+        self.table = self.table.copy_(filled) if self.table.shape == filled.shape else filled
+
+    def planned(self, batch: int, near: int, middle: int, width: int, size: int, tuning: Tuning) -> Plan:
+        """The plan for so many near and middle tokens of `width` channels of `size` bytes."""
+        if self.plan is None or not self.plan.holds(near, middle):
+            work = [
+                size * (2 * width * near + (count + width) * middle * has)
+                for count, has in zip(self.counts, self.has_middle, strict=True)
+            ]
+            splits = cut(work, batch, tuning.resident * _multiprocessors(self.device), tuning)
+            listed = [(head, split, count) for head, count in enumerate(splits) for split in range(count)]
+            starts = [sum(splits[:head]) for head in range(len(splits) + 1)]
+            self.plan = Plan(
+                on_device([number for row in listed for number in row], torch.int32, self.device).view(-1, 3),
+                on_device(starts, torch.int32, self.device),
+                min(64, triton.next_power_of_2(max(splits))), near, middle,
+            )  # fmt: skip
+        return self.plan
+
+
+def layer_kernel(layer: PrunedLayer) -> LayerKernel:
+    """What the kernel knows of the layer."""
+    if layer.kernel is None:
+        layer.kernel = LayerKernel(layer)
+    return layer.kernel
+
+
+def cut(work: list[int], batch: int, programs: int, tuning: Tuning) -> list[int]:
+    """Into how many splits each head goes, so that all splits read about as many bytes, and all programs come in whole
+    rounds of `programs`."""
+    rounds = max(1, round(sum(work) * batch / (programs * tuning.about)))
+    splits = [1] * len(work)
+    shares = [(-bytes, head) for head, bytes in enumerate(work)]
+    heapq.heapify(shares)
+    for _ in range(programs * rounds // batch - len(work)):
+        share, head = shares[0]
+        if -share <= tuning.least:
+            break
+        splits[head] += 1
+        heapq.heapreplace(shares, (-work[head] / splits[head], head))
+    return splits
+
+
+def decode_attention(
+    layer: PrunedLayer,
+    query: Tensor,
+    attention_mask: Tensor | None,
+    scale: float,
+    softcap: float | None = None,
+    sink_logits: Tensor | None = None,
+    tuning: Tuning | None = None,
+) -> Tensor:
+    """Attention of one token a row, `query` [batch, query_heads, 1, head_dim] not scaled, over a layer's cache.
+
+    `attention_mask` is transformers' own, bool [batch, 1, 1, slots]. Returns the shape of `query`.
+    """
+    batch, heads, _, width = query.shape
+    kv_heads = layer.mask.kv_heads
+    kernel = layer_kernel(layer)
+    kernel.refresh(layer)
+    dims, group = triton.next_power_of_2(width), heads // kv_heads
+    if tuning is None:
+        # Two programs of a multiprocessor hold two steps each, of keys and values of up to 32 KB together.
+        block = max(16, min(64, 16384 // (dims * query.element_size())))
+        tuning = Tuning(block, block)
+    near = layer.sinks[0].shape[2] + len(layer.recent[0])
+    plan = kernel.planned(batch, near, layer.middle_count, width, query.element_size(), tuning)
+    if query.stride(3) != 1:
+        query = query.contiguous()
+    state = kernel.state
+    if state is None:
+        state = current_state(layer)
+    else:
+        attention_mask = None  # the layer knows its padding
+    if attention_mask is not None and attention_mask.stride(3) != 1:
+        attention_mask = attention_mask.contiguous()
+    output = query.new_empty((batch, heads, 1, width))
+    sums = torch.empty((batch, plan.splits, group, dims), dtype=torch.float32, device=query.device)
+    stats = torch.empty((batch, plan.splits, group, 2), dtype=torch.float32, device=query.device)
+    seen = state if attention_mask is None else attention_mask.view(torch.uint8)
+    logits = sums if sink_logits is None else sink_logits
+    overlaps = _overlaps(layer.device)
+    extra = {"launch_pdl": True} if overlaps else {}
+    with torch.cuda.device_of(query):
+        decode_splits[(plan.splits, batch)](
+            query, sums, stats, kernel.table, kernel.channels, plan.work, state,
+            state if layer.padding is None else layer.padding, seen, scale, softcap or 1.0,
+            query.stride(0), query.stride(1), 0 if attention_mask is None or seen.shape[0] == 1 else seen.stride(0),
+            KV_HEADS=kv_heads, GROUP=group, DIM=width, DIMS=dims, SINK=layer.sink, WIDTHS=_widths(dims),
+            BLOCK=tuning.block, NEAR_BLOCK=tuning.near_block, UNIT=kernel.unit, HAS_PADDING=layer.padding is not None,
+            HAS_SEEN=attention_mask is not None, HAS_CAP=softcap is not None, STAGES=tuning.stages, OVERLAPS=overlaps,
+            num_warps=tuning.warps, num_stages=tuning.stages,
+        )  # fmt: skip
+        merge_splits[(heads, batch)](
+            output, sums, stats, logits, plan.starts, plan.splits, KV_HEADS=kv_heads, GROUP=group, DIM=width, DIMS=dims,
+            CHUNK=plan.chunk, HAS_SINK_LOGITS=sink_logits is not None, OVERLAPS=overlaps, num_warps=4, **extra,
+        )  # fmt: skip
+    return output
+
+
+def append_token(layer: PrunedLayer, keys: Tensor, values: Tensor) -> None:
+    """Writes the keys and values [batch, kv_heads, 1, head_dim] of the token that `layer` has counted last."""
+    kernel, width = layer_kernel(layer), keys.shape[3]
+    keys, values = (rows if rows.stride(3) == 1 else rows.contiguous() for rows in (keys, values))
+    with torch.cuda.device_of(keys):
+        append_rows[(keys.shape[1], keys.shape[0])](
+            keys, values, kernel.table, kernel.channels, kernel.state, keys.stride(0), keys.stride(1), values.stride(0),
+            values.stride(1), DIM=width, DIMS=triton.next_power_of_2(width), IS_STATIC=layer.window is None,
+            num_warps=1,
+        )  # fmt: skip
+
+
+def current_state(layer: PrunedLayer) -> Tensor:
+    """`state_of` on the device; the layers of a model mostly agree in it."""
+    values = state_of(layer)
+    held = _states.get(layer.device)
+    if held is None or held[0] != values:
+        held = _states[layer.device] = (values, on_device(list(values), torch.int32, layer.device))
+    return held[1]
+
+
+def state_of(layer: PrunedLayer) -> tuple[int, ...]:
+    """What changes from token to token, in the order in which the kernel reads it: sinks, first and number of the
+    recent tokens in their buffer, the same of the middle, the slots of their first tokens, the first slot that is
+    visible, and that of an attention mask's first column."""
+    keys = layer.middle[0].keys if layer.middle else None
+    window = layer.sliding_window
+    low = 0 if window is None else max(0, layer.length - window)
+    seen_from = 0 if window is None else max(0, layer.first_query - window + 1)
+    return (
+        layer.sinks[0].shape[2], layer.recent[0].start, len(layer.recent[0]),
+        0 if keys is None else keys.start, layer.middle_count,
+        layer.boundary + 1, layer.middle_start, low, seen_from,
+    )  # fmt: skip
+
+
+_states: dict[torch.device, tuple[tuple[int, ...], Tensor]] = {}
+
+
+def on_device(numbers: list[int], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Numbers in the memory of `device`, without waiting for what runs there."""
+    if device.type != "cuda":
+        return torch.tensor(numbers, dtype=dtype, device=device)
+    return torch.tensor(numbers, dtype=dtype, pin_memory=True).to(device, non_blocking=True)
+
+
+def _place(buffer: TokenBuffer, index: int) -> tuple[int, int]:
+    rows = buffer.data[:, index]
+    return rows.data_ptr(), rows.stride(0)
+
+
+def _widths(dims: int) -> int:
+    """The powers of two, as bits, that the kernel has loops for: those of all layers, so that it is compiled once."""
+    return sum(1 << power for power in range(4, 9) if min(32, dims) <= 1 << power <= dims)
+
+
 # Name of the attention function in transformers' registry. Each checkpoint brings its own copy of the loader, perhaps
 # of another version, and each copy has a name of its own.
 ATTENTION = f"leank_{zlib.crc32(__name__.encode()):08x}"
@@ -814,7 +1376,11 @@ def leank_attention(
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     scores = Scores(softcap, s_aux, dropout)
     if not isinstance(key, Tensor):
-        output = pruned_attention(key, query * scale, attention_mask, scores)
+        hides = attention_mask is None or attention_mask.dtype == torch.bool
+        if hides and dropout == 0 and kernel_runs(query, key):
+            output = decode_attention(key, query, attention_mask, scale, softcap, s_aux)
+        else:
+            output = pruned_attention(key, query * scale, attention_mask, scores)
         key.settle()
     else:
         assert isinstance(value, Tensor)
@@ -986,6 +1552,95 @@ def _tensor_bytes(layer: Any) -> int:
     return sum(rows.numel() * rows.element_size() for rows in found if isinstance(rows, Tensor))
 
 
+class DecodeGraph:
+    """Decodes token after token with `model` and a cache that holds a prompt; one token a row and call.
+
+    The graph is recorded at the first call. The cache stays what it is, and can be passed to the model again at any
+    time; its rows may change places or be cropped between two calls, but their number must stay. In static mode no row
+    may have padding, which the cache does not know there.
+    """
+
+    def __init__(self, model: Any, cache: PrunedCache) -> None:
+        self.model, self.cache = model, cache
+        if len(cache.pruned_layers) != len(cache.layers):
+            raise LeankError("a graph cannot record layers without mask; decode with the model itself")
+        if cache.get_seq_length() == 0:
+            raise LeankError("a graph decodes behind a prompt; run the prompt with the model first")
+        layer = cache.pruned_layers[0]
+        if not interprets() and (triton is None or layer.device.type != "cuda"):
+            raise LeankError("a graph needs CUDA and the package triton; decode with the model itself")
+        if any(other.device != layer.device for other in cache.pruned_layers):
+            raise LeankError("a graph cannot record layers on several devices; decode with the model itself")
+        self.batch, self.device = layer.batch_size, layer.device
+        self.tokens = torch.zeros((self.batch, 1), dtype=torch.long, device=self.device)
+        self.positions = torch.zeros_like(self.tokens)
+        # A row a layer, each 64 bytes, so that all are aligned alike.
+        self._states = torch.zeros((len(cache.layers), 16), dtype=torch.int32, device=self.device)
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._recorded: list[Any] = []  # what the graph knows by its address
+        self._logits = torch.empty(0)
+
+    def __call__(self, tokens: Tensor) -> Tensor:
+        """Logits [batch, 1, vocabulary] behind `tokens` [batch, 1]; the next call overwrites them."""
+        layers = self.cache.pruned_layers
+        if tokens.shape != self.tokens.shape or layers[0].batch_size != self.batch:
+            raise LeankError(f"the graph decodes {self.batch} rows, one token each; found tokens {list(tokens.shape)}")
+        if layers[0].prompt_next:
+            raise LeankError("a graph decodes; run a prompt with the model itself")
+        self.tokens.copy_(tokens)
+        padding, slot = layers[0].padding, self.cache.get_seq_length()
+        self.positions.fill_(slot)
+        if padding is not None:
+            self.positions.sub_(padding[:, None])
+        for layer in layers:
+            layer.advance()
+            layer_kernel(layer).refresh(layer)
+        rows = [(*state_of(layer), *[0] * 7) for layer in layers]
+        numbers = [number for row in rows for number in row]
+        self._states.copy_(on_device(numbers, torch.int32, self.device).view(-1, 16))
+        known = [known for layer in layers for known in (layer_kernel(layer), layer.padding)]
+        if self._graph is None or any(a is not b for a, b in zip(known, self._recorded, strict=True)):
+            self._record()
+            # The plans are held too, since the cache makes new ones.
+            self._recorded, self._plans = known, [layer_kernel(layer).plan for layer in layers]
+        if self._graph is not None:
+            self._graph.replay()
+        return self._logits
+
+    def _record(self) -> None:
+        """Records the forward pass; on another device than CUDA, where tests interpret the kernel, it just runs."""
+        for layer, state in zip(self.cache.pruned_layers, self._states, strict=True):
+            layer_kernel(layer).state = state
+            layer.write = _writer(layer)
+        try:
+            if self.device.type != "cuda":
+                self._logits = self._forward()
+                return
+            stream = torch.cuda.Stream(self.device)
+            stream.wait_stream(torch.cuda.current_stream(self.device))
+            with torch.cuda.stream(stream):
+                self._forward()
+            torch.cuda.current_stream(self.device).wait_stream(stream)
+            self._graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph):
+                self._logits = self._forward()
+        finally:
+            for layer in self.cache.pruned_layers:
+                layer_kernel(layer).state = layer.write = None
+
+    def _forward(self) -> Tensor:
+        held = {self.model._cache_name: self.cache}
+        with torch.no_grad():
+            return self.model(input_ids=self.tokens, position_ids=self.positions, use_cache=True, **held).logits
+
+
+def _writer(layer: PrunedLayer) -> Any:
+    def write(keys: Tensor, values: Tensor) -> None:
+        append_token(layer, keys, values)
+
+    return write
+
+
 LAYOUTS = ("cache", "rows", "zeroed")
 
 
@@ -1152,6 +1807,10 @@ class PrunedModel:
     def new_cache(self) -> PrunedCache:
         """An empty cache, to be passed to several calls of `generate` or of the model."""
         return self.leank.new_cache(self._text_config, dense_shape=not self._uses_interface)
+
+    def decode_graph(self, cache: PrunedCache) -> DecodeGraph:
+        """Decodes behind what `cache` holds through a CUDA graph: `logits = graph(tokens)`, one token a row."""
+        return DecodeGraph(self, cache)
 
     @property
     def _text_config(self) -> Any:

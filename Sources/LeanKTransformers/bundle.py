@@ -19,8 +19,8 @@ CARRIER = PRUNING / "LoaderFile+Text.swift"
 RELEASED = PRUNING / "LoaderFile+Released.swift"
 # Modules in the order of their dependence.
 MODULES = (
-    "errors", "mask_file", "channels", "buffer", "layer", "visibility", "attention", "cache", "settings", "rows",
-    "model",
+    "errors", "mask_file", "channels", "buffer", "layer", "visibility", "decode_kernel", "decode", "attention", "cache",
+    "graph", "settings", "rows", "model",
 )  # fmt: skip
 
 HEADER = '''\

@@ -12,6 +12,8 @@ struct GuideTests {
 
   /// Output of the main job, which `.ci/run` runs; times and paths in it differ from run to run.
   private static let shownOutput = "$ leank convert --model leank-tiny --mask"
+  /// Output of `.ci/real-model`, whose commands a test compares.
+  private static let realOutput = "$ leank inspect SmolLM2-135M-Instruct"
   /// Needs root and a rebuild with other flags; too much to do on each change.
   private static let install = ".ci/setup                                   # libzstd"
 
@@ -96,10 +98,42 @@ struct GuideTests {
         let job = block.lead.dropFirst(5).dropLast(4)
         #expect(script.contains("\"\(job)\"") || script.contains(" \(job) "), "\(job)")
       } else {
-        let isKnown = [Self.shownOutput, Self.install].contains { text.hasPrefix($0) }
+        let isKnown = [Self.shownOutput, Self.realOutput, Self.install]
+          .contains { text.hasPrefix($0) }
         #expect(guide == "README" && isKnown, "nothing runs this block of \(guide):\n\(text)")
       }
     }
+  }
+
+  @Test("the README shows the real model's commands as .ci/real-model runs them")
+  func realModel() throws {
+    let text = try String(contentsOf: Self.root.appending(path: ".ci/real-model"), encoding: .utf8)
+    let names = [
+      "$model": "SmolLM2-135M-Instruct", "$mask": "windowed_mask_r0.7_align16.leank",
+      "$pruned": "SmolLM2-135M-cache", "$prompt": "prompt.txt", "$output/": "",
+    ]
+    let commands = text.split(separator: "\n").filter { $0.hasPrefix("run ") }.map { line in
+      names.reduce(line.dropFirst(4).replacing("\"", with: "")) {
+        $0.replacing($1.key, with: $1.value)
+      }
+    }
+    #expect(commands.count == 6)
+    let block = try #require(
+      try Self.blocks(in: "README").first { $0.lines.first?.hasPrefix(Self.realOutput) == true })
+    let shown = block.lines.filter { $0.hasPrefix("$ leank ") }.map { $0.dropFirst(8) }
+    #expect(shown.map(String.init) == commands.map { String($0) })
+  }
+
+  @Test("the README's picture is what inspect draws")
+  func picture() throws {
+    let directory = try TemporaryDirectory()
+    let mask = Fixtures.path("Masks/smollm2/windowed_mask_r0.7_align16.leank")
+    let path = directory.path("mask.svg")
+    try leank(expecting: 0, ["inspect", mask, "--heatmap", path])
+    let drawn = try Data(contentsOf: URL(filePath: path))
+    #expect([UInt8](drawn) == (try Fixtures.bytes("Reports/smollm2.svg")))
+    let readme = try String(contentsOf: Self.root.appending(path: "README.md"), encoding: .utf8)
+    #expect(readme.contains("](Fixtures/Reports/smollm2.svg)"))
   }
 
   @Test("the library examples do what they say")

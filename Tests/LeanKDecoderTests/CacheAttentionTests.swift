@@ -62,6 +62,44 @@ import Testing
     }
   }
 
+  /// Tokens of a prompt that attend together give the bits of each by itself, whatever the tokens hold
+  /// that the earlier ones do not see.
+  @Test(arguments: 0..<ComputeContext.levels, [20, 140, 2055])
+  func rowsTogetherAreRowsAlone(level: Int, tokens: Int) throws {
+    guard let kernels = Kernels(level: level) else { return }
+    var generator = SeededGenerator(seed: UInt64(tokens))
+    for (group, softcap, isSinking) in [(1, Float?.none, false), (3, 2.5, true), (5, nil, false)] {
+      var problem = CacheProblem(
+        kept: [ChannelSet(width: 33, channels: [0, 3, 5, 32])], group: group, valueWidth: 70,
+        mode: .static, emptyHeads: .absent, element: .bf16, prompt: tokens, decoded: 0)
+      problem.softcap = softcap
+      problem.sinkLogits = isSinking ? (0..<group).map { Float($0) } : nil
+      var run = problem.run(&generator)
+      let (key, endless) = (run.keys[0], [Float](repeating: .infinity, count: 70))
+      run.cache.append(key: key.span, value: endless.span, middleEnd: 0)
+      let (head, kernel) = (run.cache.heads[0], run.kernel)
+      func attend(_ rows: Range<Int>, _ queries: [[Float]]) -> [Float] {
+        let visible = 0..<rows.upperBound
+        return kernel.attend(
+          kernel.query(queries.flatMap(\.self)[...], rows: rows.count, kept: head.kept),
+          .init(head: head, runs: head.runs(visible)), kvHead: 0, kernels)
+      }
+      var first = tokens - 15
+      while first <= tokens {
+        let count = kernel.rows(upTo: tokens + 1 - first, after: first + 1)
+        let rows = first..<first + count
+        let queries = rows.map { _ in
+          KernelTests.random(group * 33, .f32, &generator).values
+        }
+        let together = attend(rows, queries).map(\.bitPattern)
+        let alone = rows.flatMap { attend($0..<$0 + 1, [queries[$0 - first]]).map(\.bitPattern) }
+        #expect(together == alone, "rows \(rows), \(group) heads")
+        #expect(tokens == 2055 || count == 16)
+        first += count
+      }
+    }
+  }
+
   @Test func cachesAreValues() throws {
     var generator = SeededGenerator(seed: 3)
     let problem = CacheProblem(

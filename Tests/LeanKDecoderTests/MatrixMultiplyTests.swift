@@ -34,6 +34,43 @@ import Testing
     #expect(results[0] == results[1], "the number of threads must not matter")
   }
 
+  /// Weights that share their input, of one type or several, give the bits of each by itself.
+  @Test(arguments: [1, 33]) func productsOfOneInput(tokens: Int) throws {
+    var generator = SeededGenerator(seed: UInt64(tokens))
+    let columns = 600
+    let weights = [(200, ElementType.bf16), (7, .f32), (97, .f16)].map { rows, element in
+      WeightMatrix(
+        name: "w", element: element, rows: rows, columns: columns,
+        bytes: AlignedBytes(KernelTests.random(rows * columns, element, &generator).bytes))
+    }
+    let x = Matrix(
+      rows: tokens, columns: columns,
+      values: KernelTests.random(tokens * columns, .f32, &generator).values)
+    let rows = weights.map { [0..<3, 5..<$0.rows] }
+    for threads in [1, 3] {
+      let compute = ComputeContext(threads: threads)
+      let together = compute.products(
+        x, zip(weights, rows).map { .init(weight: $0, rows: $1) })
+      #expect(together.count == weights.count)
+      for (index, weight) in weights.enumerated() {
+        #expect(together[index] == compute.product(x, weight, rows: rows[index]))
+      }
+    }
+  }
+
+  @Test(arguments: [0, 1, 70_000]) func sums(count: Int) {
+    var generator = SeededGenerator(seed: 9)
+    let (a, b) = (
+      KernelTests.random(count, .f32, &generator).values,
+      KernelTests.random(count, .f32, &generator).values
+    )
+    let sum = ComputeContext(threads: 3).sum(
+      Matrix(rows: count, columns: 1, values: a), Matrix(rows: count, columns: 1, values: b),
+      times: 0.22)
+    let right = zip(a, b).map { $0 + 0.22 * $1 }
+    #expect(sum == Matrix(rows: count, columns: 1, values: right))
+  }
+
   /// Sums over chosen rows, few tokens and many, in tiles of a width that does not divide the columns.
   @Test(arguments: [1, 6, 9, 50], KernelTests.elements)
   func untransposedProducts(tokens: Int, element: ElementType) throws {

@@ -40,4 +40,25 @@ public struct ComputeContext: Sendable {
       initialized = count
     }
   }
+
+  /// Elements that one thread takes at a time of work that is as quick as reading them.
+  private static let quickBlock = 1 << 15
+
+  /// `x + factor * other`
+  func sum(_ x: Matrix, _ other: Matrix, times factor: Float) -> Matrix {
+    precondition(x.rows == other.rows && x.columns == other.columns)
+    let blocks = x.values.indices.blocks(of: Self.quickBlock)
+    return unsafe Matrix(rows: x.rows, columns: x.columns) { buffer in
+      let elements = unsafe DisjointElements(buffer)
+      concurrently(blocks.count) { index in
+        let part = unsafe elements.part(blocks[index])
+        let (left, right) = (x.values[blocks[index]], other.values[blocks[index]])
+        var place = 0
+        for (a, b) in zip(left, right) {
+          unsafe part.initializeElement(at: place, to: a + factor * b)
+          place += 1
+        }
+      }
+    }
+  }
 }

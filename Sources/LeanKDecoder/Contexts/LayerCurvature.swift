@@ -83,7 +83,7 @@ struct LayerCurvature: Sendable {
         for channel in gradient.indices { gradients[draw][channel] += gradient[channel] }
       }
     }
-    // Directions have elements of 1; those of length 1 for the mean over queries would be as much less.
+    // The mean over directions, beside the mean square of as many elements.
     let scale = 1 / (Double(draws) * Double(rows) * Double(hidden) * max(inputs[index], 1e-30))
     return (0..<attention.headDim).map { channel in
       gradients.reduce(0.0) { $0 + Double($1[channel]) * Double($1[channel]) } * scale

@@ -17,19 +17,18 @@ struct Block: Sendable {
     record?.input = x
     let attentionInput = normed(x, attentionNorm, compute)
     record?.attentionInput = attentionInput
-    let output = try attend(attentionInput)
-    if attentionOutputNorm != nil { record?.attentionOutput = output }
-    let attended = normed(output, attentionOutputNorm, compute)
-    var y = x
-    if !isParallel { y.add(attended, times: residualMultiplier) }
+    let attentionOutput = try attend(attentionInput)
+    if attentionOutputNorm != nil { record?.attentionOutput = attentionOutput }
+    let attended = normed(attentionOutput, attentionOutputNorm, compute)
+    var y = isParallel ? x : compute.sum(x, attended, times: residualMultiplier)
     record?.middle = y
     let feedForwardInput = normed(y, feedForwardNorm, compute)
     record?.feedForwardInput = feedForwardInput
     let other = try feedForward.forward(feedForwardInput, compute, record: &record)
     if feedForwardOutputNorm != nil { record?.feedForwardOutput = other }
-    if isParallel { y.add(attended, times: residualMultiplier) }
-    y.add(normed(other, feedForwardOutputNorm, compute), times: residualMultiplier)
-    return (y, attended)
+    if isParallel { y = compute.sum(y, attended, times: residualMultiplier) }
+    let output = normed(other, feedForwardOutputNorm, compute)
+    return (compute.sum(y, output, times: residualMultiplier), attended)
   }
 
   private func normed(_ x: Matrix, _ norm: Norm?, _ compute: ComputeContext) -> Matrix {

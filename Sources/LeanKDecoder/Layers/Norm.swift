@@ -27,17 +27,18 @@ struct Norm: Sendable {
 
   /// Every row normalised.
   func forward(_ x: Matrix, _ compute: ComputeContext) -> Matrix {
-    var y = x
     let columns = x.columns
     let blocks = (0..<x.rows).blocks(of: Self.block)
-    y.values.withDisjointElements { elements in
+    return unsafe Matrix(rows: x.rows, columns: columns) { buffer in
+      let elements = unsafe DisjointElements(buffer)
       compute.concurrently(blocks.count) { index in
         for row in blocks[index] {
-          elements.withElements(row * columns..<(row + 1) * columns) { apply(&$0) }
+          let place = row * columns..<(row + 1) * columns
+          _ = unsafe elements.part(place).initialize(fromContentsOf: x.values[place])
+          elements.withElements(place) { apply(&$0) }
         }
       }
     }
-    return y
   }
 
   /// Normalises `values` in place, with this weight from element `first` on.

@@ -10,6 +10,7 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
+from .decode import decode_attention, kernel_runs
 from .errors import LeankError
 from .layer import PrunedLayer
 from .visibility import visibility
@@ -45,7 +46,11 @@ def leank_attention(
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     scores = Scores(softcap, s_aux, dropout)
     if not isinstance(key, Tensor):
-        output = pruned_attention(key, query * scale, attention_mask, scores)
+        hides = attention_mask is None or attention_mask.dtype == torch.bool
+        if hides and dropout == 0 and kernel_runs(query, key):
+            output = decode_attention(key, query, attention_mask, scale, softcap, s_aux)
+        else:
+            output = pruned_attention(key, query * scale, attention_mask, scores)
         key.settle()
     else:
         assert isinstance(value, Tensor)

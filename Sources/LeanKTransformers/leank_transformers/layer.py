@@ -20,6 +20,7 @@ class Middle:
     group: WidthGroup
     keys: TokenBuffer
     values: TokenBuffer
+    heads: list[int]
 
 
 @dataclass
@@ -61,6 +62,8 @@ class PrunedLayer(CacheLayerMixin):
         self.prompt_next = False
         self.trimmed = False  # whether a sliding window has let go of tokens
         self.is_initialized = False
+        self.kernel: Any = None  # what the decode kernel knows of the layer
+        self.write: Callable[[Tensor, Tensor], None] | None = None  # what takes new tokens while a graph is recorded
 
     @property
     def is_croppable(self) -> bool:
@@ -94,6 +97,7 @@ class PrunedLayer(CacheLayerMixin):
                 group,
                 TokenBuffer(key_states, len(group.heads), group.width),
                 TokenBuffer(values, len(group.heads), values.shape[3]),
+                group.heads.tolist(),
             )
             for group in groups
             if group is not self.without_middle
@@ -129,6 +133,9 @@ class PrunedLayer(CacheLayerMixin):
             keys, values = keys[:, ::repeats], values[:, ::repeats]
         if not self.is_initialized:
             self.lazy_initialization(keys, values)
+        if self.write is not None:
+            self.write(keys, values)
+            return self, self
         new, first = keys.shape[2], self.length == 0
         self.settle()
         self.first_query = self.length
@@ -167,9 +174,23 @@ class PrunedLayer(CacheLayerMixin):
         decoded = self.length - self.turns[-1].stop
         return self.length - 1 - self.window.recent - decoded % self.window.accumulate
 
+    def advance(self) -> None:
+        """Counts one decoded token whose key and value are still to be written, behind all that are counted."""
+        self.settle()
+        self.first_query = self.length
+        self.length += 1
+        if self.window is None:
+            self.boundary += 1
+            grown = [rows for part in self.middle for rows in (part.keys, part.values)]
+        else:
+            self._move_on()
+            grown = list(self.recent)
+        for rows in grown:
+            rows.extend(1)
+
     def settle(self) -> None:
         """Ends the turn of the newest queries: stores their tokens, and lets go of what a sliding window has passed."""
-        if self.length > 0:
+        if self.length > 0 and self.write is None:
             self._move_on()
             self._trim()
 

@@ -18,6 +18,7 @@ from transformers.utils import cached_file
 from .attention import ATTENTION
 from .cache import PrunedCache
 from .errors import LeankError
+from .graph import DecodeGraph
 from .rows import dense_state
 from .settings import Settings
 
@@ -33,6 +34,10 @@ class PrunedModel:
     def new_cache(self) -> PrunedCache:
         """An empty cache, to be passed to several calls of `generate` or of the model."""
         return self.leank.new_cache(self._text_config, dense_shape=not self._uses_interface)
+
+    def decode_graph(self, cache: PrunedCache) -> DecodeGraph:
+        """Decodes behind what `cache` holds through a CUDA graph: `logits = graph(tokens)`, one token a row."""
+        return DecodeGraph(self, cache)
 
     @property
     def _text_config(self) -> Any:
