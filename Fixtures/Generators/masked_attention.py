@@ -101,8 +101,8 @@ def run(model, rule, tokens, calls=None, **kwargs):
             until = rule.turns[number + 1][0] if number + 1 < len(rule.turns) else tokens.shape[1]
             calls += list(range(stop, until + 1))
     # Without a configuration layers of a sliding window keep all keys too; layers that are no attention need it.
-    kinds = getattr(model.config, "layer_types", None) or []
-    has_others = any(not kind.endswith("attention") for kind in kinds)
+    kinds = getattr(model.config.get_text_config(decoder=True), "layer_types", None) or []
+    has_others = any(kind not in ("full_attention", "sliding_attention", "chunked_attention") for kind in kinds)
     cache, logits, start = DynamicCache(config=model.config) if has_others else DynamicCache(), [], 0
     mask = kwargs.pop("attention_mask", None)
     for stop in calls:

@@ -152,11 +152,38 @@ public final class CheckpointDirectory: Sendable {
   }
 
   /// The description of the dense model, every tensor it names being there in the shape it has to
-  /// have. A quantised checkpoint fails with code `quantised` where it has not.
-  public func describe() throws(CheckpointError) -> DescribedModel {
+  /// have. A quantised checkpoint fails with code `quantised` where it has not, a model of which only
+  /// the geometry is known with `notDecoded`. Without `checkingShapes` tensors are not compared.
+  public func describe(
+    checkingShapes: Bool = true
+  ) throws(CheckpointError) -> DescribedModel {
+    let model: DescribedModel
+    do throws(ModelError) {
+      model = try DescribedModel(configuration: configuration, tensorNames: tensorNames)
+    } catch {
+      guard error.code == .unknownModelType else { throw CheckpointError(error) }
+      let known = try geometry()
+      throw CheckpointError(
+        .notDecoded,
+        "model_type \(quoted(known.modelType)) is known by the geometry of its cache alone, and leank does "
+          + "not run it: convert and verify --structure-only need no more, and transformers runs it with "
+          + "the loader that convert writes", in: configuration.path)
+    }
+    if checkingShapes { try check(model.shapes) }
+    return model
+  }
+
+  /// Which layers cache keys, and how wide: of every model that a family describes or whose
+  /// config.json and tensors agree. Without `checkingShapes` a family's tensors are not compared,
+  /// since quantised weights do not keep their shapes.
+  public func geometry(checkingShapes: Bool = true) throws(CheckpointError) -> ModelGeometry {
+    var shapes: [String: [Int]] = [:]
+    for shard in shards {
+      for tensor in shard.file.header.tensors { shapes[tensor.name] = tensor.shape }
+    }
     let model = try liftingModel(
-      try DescribedModel(configuration: configuration, tensorNames: tensorNames))
-    try check(model.shapes)
+      try ModelGeometry(configuration: configuration, shapes: shapes))
+    if checkingShapes { try check(model.shapes) }
     return model
   }
 
@@ -183,8 +210,17 @@ public final class CheckpointDirectory: Sendable {
   /// Bytes of one cached element of `model`, this checkpoint's: a cache holds activations, two bytes
   /// each, unless weights of K are wider. Where none is stored under its name, as in packed weights,
   /// config.json's type decides.
+  public func cacheElementBytes(of model: ModelGeometry) -> Int {
+    cacheElementBytes(keyWeights: model.layers.compactMap(\.keyWeight))
+  }
+
+  /// The same of a model that a family describes.
   public func cacheElementBytes(of model: ModelDescription) -> Int {
-    let scalars = model.layers.compactMap { tensor($0.attention.key.weight)?.info.scalar }
+    cacheElementBytes(keyWeights: model.layers.map(\.attention.key.weight))
+  }
+
+  private func cacheElementBytes(keyWeights: [String]) -> Int {
+    let scalars = keyWeights.compactMap { tensor($0)?.info.scalar }
     let isWide =
       scalars.isEmpty
       ? configuration.dataType == "float32" : scalars.contains { $0 == .f32 || $0 == .f64 }

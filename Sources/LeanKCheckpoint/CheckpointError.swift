@@ -25,6 +25,8 @@ extension CheckpointCode {
   /// The index names a file that is not there.
   public static var missingShard: Self { Self("missing_shard") }
   public static var tensorShape: Self { Self("tensor_shape") }
+  /// A model that no decoder runs.
+  public static var notDecoded: Self { Self("not_decoded", .unsupported) }
   /// Weights that are stored in another form than the architecture's own.
   public static var quantised: Self { Self("quantised", .unsupported) }
 }

@@ -22,6 +22,8 @@ struct CheckpointReport: Encodable {
 
   var path: String
   var modelType: String
+  /// Whether `verify` and `generate` can run the model.
+  var isDecoded: Bool
   var layers: Int
   /// The shapes of layers in words, each with the layers that have it.
   var geometry: [String]
@@ -45,21 +47,20 @@ struct CheckpointReport: Encodable {
   var layouts: [Layout]
 
   init(_ checkpoint: CheckpointDirectory, contexts: [Int]) throws {
-    let description = try checkpoint.geometryDescription
-    let geometries = try description.geometries
+    let model = try checkpoint.geometry(checkingShapes: false)
+    let geometries = model.geometries
     path = checkpoint.path
-    modelType = description.modelType
+    modelType = model.modelType
+    isDecoded = model.description != nil
     layers = geometries.count
-    geometry = GeometryText.grouped(zip(geometries, description.layers).map(Self.shape))
+    geometry = GeometryText.grouped(model.layers.map(Self.shape))
     kvHeads = geometries.map(\.kvHeads)
     queryHeads = geometries.map { Nullable($0.attention?.queryHeads) }
     headDim = geometries.map(\.headDim)
     rotaryWidth = geometries.map { Nullable($0.attention?.rotary.width) }
     pairing = geometries.map { Nullable($0.attention?.rotary.pairing.rawValue) }
-    slidingWindow = description.layers.map { Nullable($0.attention.slidingWindow) }
-    keyNorm = description.layers.map { layer in
-      layer.attention.queryKeyNorm.map { $0.isPerHead ? "per_head" : "across_heads" } ?? "none"
-    }
+    slidingWindow = model.layers.map { Nullable($0.slidingWindow) }
+    keyNorm = model.layers.map(\.keyNorm.rawValue)
     dtype = Nullable(checkpoint.configuration.dataType)
     quantization = Nullable(checkpoint.quantizationMethod)
     weightBytes = checkpoint.shards.reduce(into: [:]) { sums, shard in
@@ -86,7 +87,7 @@ struct CheckpointReport: Encodable {
     }
     let probe = try Self.probe(geometries)
     layouts = PruningLayout.allCases.map { layout in
-      Self.layout(layout, of: checkpoint, description, probe)
+      Self.layout(layout, of: checkpoint, model, probe)
     }
   }
 
@@ -105,7 +106,7 @@ struct CheckpointReport: Encodable {
 
   /// Whether a plan for `layout` can be made at all; the refusal is the reason.
   private static func layout(
-    _ layout: PruningLayout, of checkpoint: CheckpointDirectory, _ description: ModelDescription,
+    _ layout: PruningLayout, of checkpoint: CheckpointDirectory, _ model: ModelGeometry,
     _ probe: ChannelMask
   ) -> Layout {
     do throws(PruningError) {
@@ -113,7 +114,7 @@ struct CheckpointReport: Encodable {
     } catch {
       return Layout(
         layout: layout.rawValue, possible: false,
-        reason: error.detail + idleRows(error, description))
+        reason: error.detail + idleRows(error, model))
     }
     let reason =
       switch layout {
@@ -125,22 +126,22 @@ struct CheckpointReport: Encodable {
   }
 
   /// What could go all the same where norms forbid more.
-  private static func idleRows(
-    _ error: PruningError, _ description: ModelDescription
-  ) -> String {
-    guard error.code == .queryKeyNorm else { return "" }
-    let attentions = description.layers.map(\.attention)
-    guard attentions.allSatisfy({ $0.queryKeyNorm?.isPerHead ?? false }),
-      let first = attentions.first
+  private static func idleRows(_ error: PruningError, _ model: ModelGeometry) -> String {
+    guard error.code == .queryKeyNorm, model.knowsRows else { return "" }
+    let cached = model.layers.filter(\.geometry.hasCache)
+    guard cached.allSatisfy({ $0.keyNorm == .perHead }), let first = cached.first,
+      let rows = first.rows
     else { return "; not even those of heads that keep nothing" }
-    return
-      "; of a head that keeps nothing, its \((1 + first.group) * first.headDim) rows of K and Q could go"
+    let count = (1 + rows.group) * first.geometry.headDim
+    return "; of a head that keeps nothing, its \(count) rows of K and Q could go"
   }
 
   var text: String {
     var lines = [
       escaped(path, limit: 4096),
-      Formatting.row("family", escaped(modelType) + ", no mask"),
+      Formatting.row(
+        "family",
+        escaped(modelType) + (isDecoded ? "" : " (known by its geometry alone)") + ", no mask"),
     ]
     for (index, shapes) in geometry.enumerated() {
       lines += Formatting.rows(index == 0 ? "geometry" : "", shapes)
@@ -172,11 +173,14 @@ struct CheckpointReport: Encodable {
     return lines.joined(separator: "\n")
   }
 
-  private static func shape(_ geometry: LayerGeometry, _ layer: LayerDescription) -> String {
-    var text = GeometryText.shape(geometry)
-    if let window = layer.attention.slidingWindow { text += ", window \(window)" }
-    if let norm = layer.attention.queryKeyNorm {
-      text += norm.isPerHead ? ", keys normed by head" : ", keys normed over all heads"
+  private static func shape(_ layer: ModelGeometry.Layer) -> String {
+    var text = GeometryText.shape(layer.geometry)
+    if let width = layer.valueDim { text += ", values of \(width)" }
+    if let window = layer.slidingWindow { text += ", window \(window)" }
+    switch layer.keyNorm {
+    case .none: break
+    case .perHead: text += ", keys normed by head"
+    case .acrossHeads: text += ", keys normed over all heads"
     }
     return text
   }

@@ -62,8 +62,7 @@ struct GenerationSubject {
 
   /// The dense description, whose weights are all of a type that the decoder reads.
   private static func readable(_ checkpoint: CheckpointDirectory) throws -> ModelDescription {
-    let described = try DescribedModel(
-      configuration: checkpoint.configuration, tensorNames: checkpoint.tensorNames)
+    let described = try checkpoint.describe(checkingShapes: false)
     try CheckpointWeights(checkpoint).requireReadable(described.shapes.keys)
     return described.description
   }

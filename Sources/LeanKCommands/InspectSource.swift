@@ -92,9 +92,11 @@ extension CheckpointFacts {
     self.init()
     contextLimit = checkpoint.configuration.contextLimit
     cachedKeys = checkpoint.pruned?.layout.cachedKeys ?? .kept
-    guard let description = try? checkpoint.geometryDescription else { return }
-    elementBytes = checkpoint.cacheElementBytes(of: description)
-    slidingWindows = description.layers.map(\.attention.slidingWindow)
-    hasQueryKeyNorm = description.layers.contains { $0.attention.queryKeyNorm != nil }
+    guard let model = try? checkpoint.geometry(checkingShapes: false) else { return }
+    elementBytes = checkpoint.cacheElementBytes(of: model)
+    slidingWindows = model.layers.map(\.slidingWindow)
+    valueDims = model.layers.map(\.valueDim)
+    hasQueryKeyNorm = model.layers.contains { $0.keyNorm != .none }
+    hasUnknownRows = !model.knowsRows
   }
 }

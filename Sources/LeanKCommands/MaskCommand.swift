@@ -88,7 +88,7 @@ struct MaskCommand: Subcommand {
     let files = MaskFiles(output: output, isSeparate: separate, force: force)
     try files.check(ratio)
     let checkpoint = try model.map { try CheckpointDirectory(path: $0) }
-    let geometry = try checkpoint?.geometryDescription.geometries
+    let geometry = try checkpoint?.geometry(checkingShapes: false).geometries
     let found = try MaskInput.scores(
       scores, geometry: geometry, instance: instanceOptions.chosen, kind: scoresKind.kind)
     found.notes.forEach { console.warn($0) }

@@ -34,11 +34,11 @@ struct MaskInput {
     kind: String? = nil
   ) throws -> MaskInput {
     let bytes = try readFile(path, limit: fileLimit)
-    let description = try checkpoint?.geometryDescription
+    let model = try checkpoint?.geometry(checkingShapes: false)
     var input: MaskInput
     if let format = foreignFormat(of: bytes, path) {
       try check(instance, of: 1, in: path)
-      input = try imported(bytes, format, path, geometry: try description?.geometries, kind)
+      input = try imported(bytes, format, path, geometry: model?.geometries, kind)
     } else {
       let file = try LeankFile(bytes, path: path)
       try check(instance, of: file.instances.count, in: path)
@@ -50,10 +50,10 @@ struct MaskInput {
         throw error.located(in: path)
       }
     }
-    guard let description else { return input }
+    guard let model else { return input }
     do throws(ModelError) {
       for index in input.documents.indices {
-        input.documents[index].mask = try description.adopt(input.documents[index].mask)
+        input.documents[index].mask = try model.adopt(input.documents[index].mask)
       }
     } catch {
       throw error.located(in: path)
@@ -141,16 +141,6 @@ struct MaskInput {
         bytes.span, as: format, geometry: geometry, kind: kind, wanting: wanted)
     } catch {
       throw error.located(in: path)
-    }
-  }
-}
-
-extension CheckpointDirectory {
-  /// The model's description without a look at the shapes of its tensors, which quantised weights
-  /// do not keep.
-  var geometryDescription: ModelDescription {
-    get throws {
-      try DescribedModel(configuration: configuration, tensorNames: tensorNames).description
     }
   }
 }

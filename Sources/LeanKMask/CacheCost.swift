@@ -41,21 +41,24 @@ public struct CacheCost: Sendable, Hashable {
   public let cachedKeys: CachedKeys
 
   /// `slidingWindows`: keys that a query of each layer sees, itself included; nil = all before it,
-  /// and so for layers past the end.
+  /// and so for layers past the end. `valueDims`: widths of a head of values where the mask does not
+  /// record them; nil = as it does.
   public init(
     of mask: ChannelMask, elementBytes: Int = 2, slidingWindows: [Int?] = [],
-    cachedKeys: CachedKeys = .kept
+    valueDims: [Int?] = [], cachedKeys: CachedKeys = .kept
   ) {
     self.elementBytes = elementBytes
     self.cachedKeys = cachedKeys
     layers = mask.layers.enumerated().map { index, layer in
       let isWhole = cachedKeys == .whole
+      let valueDim =
+        (index < valueDims.count ? valueDims[index] : nil) ?? layer.geometry.valueDim
       return Layer(
         channels: layer.geometry.channels,
-        values: layer.geometry.kvHeads * layer.geometry.valueDim,
+        values: layer.geometry.kvHeads * valueDim,
         kept: isWhole ? layer.geometry.channels : layer.keptCount,
         emptyChannels: isWhole
-          ? 0 : layer.heads.count(where: \.isEmpty) * layer.geometry.valueDim,
+          ? 0 : layer.heads.count(where: \.isEmpty) * valueDim,
         window: index < slidingWindows.count ? slidingWindows[index] : nil)
     }
   }

@@ -34,6 +34,14 @@ public struct ModelFamily: Sendable {
 
   /// The family of `configuration`. Fails on an unknown `model_type` with the nearest way out.
   public static func of(_ configuration: ModelConfiguration) throws(ModelError) -> ModelFamily {
+    guard let family = try known(configuration) else { throw try unknown(configuration) }
+    return family
+  }
+
+  /// The family of `configuration`, nil of an unknown `model_type`.
+  private static func known(
+    _ configuration: ModelConfiguration
+  ) throws(ModelError) -> ModelFamily? {
     let type = configuration.modelType
     if let family = (all + wrappers + refused).first(where: { $0.modelTypes.contains(type) }) {
       return family
@@ -42,11 +50,23 @@ public struct ModelFamily: Sendable {
     if ModelFamily.isLatent(configuration.root) || text.map(ModelFamily.isLatent) ?? false {
       return .latentAttention
     }
-    let isMultimodal = text != nil
-    throw configuration.root.error(
+    return nil
+  }
+
+  /// The error of an unknown `model_type`, with why its geometry cannot be told either, where that has
+  /// been tried.
+  static func unknown(
+    _ configuration: ModelConfiguration, because reason: String? = nil
+  ) throws(ModelError) -> ModelError {
+    let type = configuration.modelType
+    let isMultimodal = try configuration.root.object("text_config") != nil
+    let cause = reason.map {
+      ", and its cache cannot be told from config.json and tensors: " + $0
+    }
+    return configuration.root.error(
       .unknownModelType,
-      (isMultimodal ? "multimodal " : "") + "model_type \(quoted(type)) is not known; "
-        + wayOut(type, isMultimodal: isMultimodal), "model_type")
+      (isMultimodal ? "multimodal " : "") + "model_type \(quoted(type)) is not known"
+        + (cause ?? "") + "; " + wayOut(type, isMultimodal: isMultimodal), "model_type")
   }
 
   /// What to do about a `model_type` that is not known.
@@ -110,10 +130,11 @@ public struct DescribedModel: Sendable, Hashable {
   public init(
     configuration: ModelConfiguration, tensorNames: Set<String>
   ) throws(ModelError) {
+    let family = try ModelFamily.of(configuration)
     try configuration.root.checkUniform()
     if let text = try? configuration.root.object("text_config") { try text.checkUniform() }
     var builder = DescriptionBuilder(configuration: configuration, tensorNames: tensorNames)
-    description = try ModelFamily.of(configuration).describe(&builder)
+    description = try family.describe(&builder)
     shapes = builder.shapes
   }
 }

@@ -1714,11 +1714,11 @@ def _window(said: dict[str, Any]) -> Window | None:
 
 
 PROJECTION = re.compile(
-    r"(?:^|\.)(?:layers|h)\.(\d+)\.(?:self_attn|attention|self_attention)\."
+    r"(?:^|\.)(?:layers|h)\.(\d+)\.(?:self_attn|attention|self_attention|mixer)\."
     r"(q_proj|k_proj|qkv_proj|query_key_value)\.(weight|bias)$"
 )
 # Parts of a tensor's name that say that it is a picture's or a sound's, not the language model's.
-TOWERS = ("visual", "vision_tower", "vision_model", "audio_tower")
+TOWERS = ("visual", "vision_tower", "vision_model", "audio_tower", "mtp")
 
 
 def dense_state(
@@ -1965,6 +1965,8 @@ def open_pruned(mapping: Any, place: str, *args: Any, config: Any = None, **kwar
         return path
 
     settings = Settings.read(config, need)
+    if getattr(config.get_text_config(decoder=True), "num_kv_shared_layers", None):
+        raise LeankError("layers that use the keys of earlier ones (num_kv_shared_layers) cannot be run through a mask")
     base = mapping.get(type(config), None)
     if base is None or not issubclass(base, PreTrainedModel):
         raise LeankError(f"transformers has no such class for model_type {config.model_type!r}; try another AutoModel")

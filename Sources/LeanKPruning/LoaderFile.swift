@@ -20,7 +20,10 @@ public enum LoaderFile {
   /// model with pictures is opened by a class of its own.
   static func autoMap(for configuration: ModelConfiguration) -> String {
     var classes = ["AutoModelForCausalLM": "LeanKForCausalLM"]
-    if configuration.hasMember("text_config") || configuration.hasMember("vision_config") {
+    let ofWrappers = [
+      "text_config", "vision_config", "llm_config", "thinker_config", "language_config",
+    ]
+    if ofWrappers.contains(where: configuration.hasMember) {
       classes["AutoModelForImageTextToText"] = "LeanKForImageTextToText"
     }
     let module = fileName.dropLast(".py".count)

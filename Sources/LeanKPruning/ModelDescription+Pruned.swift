@@ -9,7 +9,8 @@ extension ModelDescription {
     let mask = try liftingModel(try adopt(mask))
     var result = self
     for (index, layer) in mask.layers.enumerated() {
-      let removed = layers[index].attention.rows(outside: layer.closure, ofQuery: true)
+      let removed = AttentionRows(of: layers[index].attention)
+        .rows(outside: layer.closure, ofQuery: true)
       for part in [\AttentionDescription.query, \.key, \.value] {
         let dense = layers[index].attention[keyPath: part]
         guard let ranges = removed[UTF8Name(dense.weight)] else { continue }
@@ -23,7 +24,7 @@ extension ModelDescription {
   }
 }
 
-extension AttentionDescription {
+extension AttentionRows {
   /// Rows of each projection tensor (weight and bias) that give channels outside `closure`, those of
   /// the query heads included when `ofQuery`.
   func rows(outside closure: [ChannelSet], ofQuery: Bool) -> [UTF8Name: RangeSet<Int>] {

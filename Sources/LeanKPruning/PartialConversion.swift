@@ -143,7 +143,7 @@ extension Conversion {
     else { return "its header differs" }
     try meter.advance(header.count)
     let written = try liftingTensors(try SafetensorsFile(file))
-    var comparison = TensorComparison(model: plan.model.description)
+    var comparison = TensorComparison(model: plan.model)
     for tensor in planned.tensors {
       guard let info = written[tensor.source.name] else { return "its header differs" }
       var done = comparison.bytes

@@ -15,6 +15,8 @@ extension PruningCode {
   /// A tensor beside a sliced projection that nothing says how to slice.
   public static var companionTensor: Self { Self("companion_tensor", .unsupported) }
   public static var queryKeyNorm: Self { Self("query_key_norm", .unsupported) }
+  /// A model of which is not known which rows give which channels, or how they rotate.
+  public static var unknownRows: Self { Self("unknown_rows", .unsupported) }
   public static var alreadyPruned: Self { Self("already_pruned", .unsupported) }
   /// A source that has an `auto_map`, and with it code of its own.
   public static var foreignLoader: Self { Self("foreign_loader", .unsupported) }

@@ -46,7 +46,7 @@ public struct PruningPlan: Sendable {
 
   public let layout: PruningLayout
   /// The source's model.
-  public let model: DescribedModel
+  public let model: ModelGeometry
   /// The mask with the model's geometry.
   public let mask: ChannelMask
   public let shards: [Shard]
@@ -64,8 +64,9 @@ public struct PruningPlan: Sendable {
   /// Plans the conversion of `source` with `mask`.
   ///
   /// Fails on a source that is already pruned, on a mask of another geometry, on a tensor that is
-  /// missing or of the wrong shape, on `rows` and `zeroed` where queries and keys are normed, and on
-  /// tensors beside a sliced projection that nothing says how to slice.
+  /// missing or of the wrong shape, on `rows` and `zeroed` where queries and keys are normed or the
+  /// places of their rows are not known, and on tensors beside a sliced projection that nothing says how
+  /// to slice.
   public init(
     source: CheckpointDirectory, mask: ChannelMask, layout: PruningLayout
   ) throws(PruningError) {
@@ -78,17 +79,15 @@ public struct PruningPlan: Sendable {
     // Untouched weights may be stored in any way; what is sliced has to be understood.
     let mayBePacked = source.isQuantised
     if mayBePacked {
-      model = try liftingModel(
-        try DescribedModel(
-          configuration: source.configuration, tensorNames: source.tensorNames))
+      model = try liftingCheckpoint(try source.geometry(checkingShapes: false))
       if layout != .cache { try Self.checkSliced(model, in: source) }
       warnings.append(
         "the weights are quantised, so the shapes of those that stay as they are were not checked")
     } else {
-      model = try liftingCheckpoint(try source.describe())
+      model = try liftingCheckpoint(try source.geometry())
     }
     self.layout = layout
-    let mask = try liftingModel(try model.description.adopt(mask))
+    let mask = try liftingModel(try model.adopt(mask))
     self.mask = mask
     let removed = try Self.removedRows(model, mask, layout, in: source)
     var shards: [Shard] = []
@@ -100,11 +99,11 @@ public struct PruningPlan: Sendable {
         shard.tensors.reduce(sum) { $0 + $1.shape.reduce(1, *) }
       })
     cacheCost = CacheCost(
-      of: mask, elementBytes: source.cacheElementBytes(of: model.description),
-      slidingWindows: model.description.layers.map(\.attention.slidingWindow),
+      of: mask, elementBytes: source.cacheElementBytes(of: model),
+      slidingWindows: model.layers.map(\.slidingWindow), valueDims: model.layers.map(\.valueDim),
       cachedKeys: layout.cachedKeys)
-    if !mayBePacked { warnings += Self.unusedTensors(model, source) }
-    if layout == .cache { warnings += Self.idleRows(model.description, mask) }
+    if !mayBePacked, model.description != nil { warnings += Self.unusedTensors(model, source) }
+    if layout == .cache { warnings += Self.idleRows(model, mask) }
     self.warnings = warnings
   }
 
@@ -112,22 +111,28 @@ public struct PruningPlan: Sendable {
 
   /// The rows that go (or become zero), by tensor name.
   private static func removedRows(
-    _ model: DescribedModel, _ mask: ChannelMask, _ layout: PruningLayout,
+    _ model: ModelGeometry, _ mask: ChannelMask, _ layout: PruningLayout,
     in source: CheckpointDirectory
   ) throws(PruningError) -> [UTF8Name: RangeSet<Int>] {
     guard layout != .cache else { return [:] }
-    let layers = model.description.layers
-    if let normed = layers.firstIndex(where: { $0.attention.queryKeyNorm != nil }) {
+    if let normed = model.layers.firstIndex(where: { $0.keyNorm != .none }) {
       throw PruningError(
         .queryKeyNorm,
-        "layer \(normed) of this \(model.description.modelType) normalises queries and keys over all "
+        "layer \(normed) of this \(escaped(model.modelType)) normalises queries and keys over all "
           + "their channels, so none of their rows can be left out exactly: use --layout cache",
         in: source.path)
+    }
+    guard model.knowsRows else {
+      throw PruningError(
+        .unknownRows,
+        "model_type \(quoted(model.modelType)) is known by the geometry of its cache alone: which "
+          + "channels rotate together, and with them which rows can be left out, is not known: use "
+          + "--layout cache", in: source.path)
     }
     let companions = CompanionTensors(of: source)
     var removed: [UTF8Name: RangeSet<Int>] = [:]
     for (index, layer) in mask.layers.enumerated() {
-      let attention = layers[index].attention
+      guard let attention = model.layers[index].rows else { continue }
       let rows = attention.rows(outside: layer.closure, ofQuery: layout == .rows)
       removed.merge(rows) { first, _ in first }
       var projections = [attention.key]
@@ -144,11 +149,11 @@ public struct PruningPlan: Sendable {
 
   /// Checks the shapes of the projections that lose rows.
   private static func checkSliced(
-    _ model: DescribedModel, in source: CheckpointDirectory
+    _ model: ModelGeometry, in source: CheckpointDirectory
   ) throws(PruningError) {
     var sliced: Set<UTF8Name> = []
-    for layer in model.description.layers {
-      for projection in [layer.attention.key, layer.attention.query] {
+    for layer in model.layers.compactMap(\.rows) {
+      for projection in [layer.key, layer.query] {
         sliced.insert(UTF8Name(projection.weight))
         if let bias = projection.bias { sliced.insert(UTF8Name(bias)) }
       }
@@ -186,15 +191,14 @@ public struct PruningPlan: Sendable {
   // MARK: - Figures
 
   /// Rows of K and Q that a normed family keeps for heads whose keys are never looked at.
-  private static func idleRows(_ model: ModelDescription, _ mask: ChannelMask) -> [String] {
+  private static func idleRows(_ model: ModelGeometry, _ mask: ChannelMask) -> [String] {
     var rows = 0
     var all = 0
     for (layer, masked) in zip(model.layers, mask.layers) {
-      let attention = layer.attention
-      guard let norm = attention.queryKeyNorm, norm.isPerHead else { return [] }
-      let rowsOfHead = (1 + attention.group) * attention.headDim
+      guard let attention = layer.rows, layer.keyNorm == .perHead else { return [] }
+      let rowsOfHead = (1 + attention.group) * layer.geometry.headDim
       rows += masked.heads.count(where: \.isEmpty) * rowsOfHead
-      all += attention.kvHeads * rowsOfHead
+      all += layer.geometry.kvHeads * rowsOfHead
     }
     return rows == 0
       ? []
@@ -208,7 +212,7 @@ public struct PruningPlan: Sendable {
   private static let buffers = [".inv_freq", ".attention.bias", ".masked_bias"]
 
   private static func unusedTensors(
-    _ model: DescribedModel, _ source: CheckpointDirectory
+    _ model: ModelGeometry, _ source: CheckpointDirectory
   ) -> [String] {
     let used = Set(model.shapes.keys.map { UTF8Name($0) })
     let unused = source.shards.flatMap { $0.file.header.tensors.map { UTF8Name($0.name) } }
@@ -217,7 +221,7 @@ public struct PruningPlan: Sendable {
       }
     guard let first = unused.min() else { return [] }
     return [
-      "\(unused.count) tensors outside the decoder of a \(model.description.modelType) are copied "
+      "\(unused.count) tensors outside the decoder of a \(model.modelType) are copied "
         + "as they are, the first is \(quoted(first.text))"
     ]
   }

@@ -109,7 +109,7 @@ public struct StructureProof: Sendable {
       request, plan: plan, claim: claim, hasLoader: loader.isCompared)
     let tensorBytes = plan.shards.reduce(0) { $0 + $1.header.dataLength }
     let total = tensorBytes + files.bytesToCompare
-    var tensors = TensorComparison(model: plan.model.description)
+    var tensors = TensorComparison(model: plan.model)
     var failures = try tensors.compare(plan, of: dense, with: pruned) {
       (done) throws(PruningError) in try progress(done, total)
     }

@@ -11,7 +11,7 @@ import TensorFiles
 
 /// Compares tensors byte by byte and says which head and row differs.
 struct TensorComparison {
-  private let model: ModelDescription
+  private let model: ModelGeometry
   private var dense = [UInt8](repeating: 0, count: Self.chunk)
   private var pruned = [UInt8](repeating: 0, count: Self.chunk)
   /// Bytes compared so far.
@@ -20,7 +20,7 @@ struct TensorComparison {
   /// Two of these stay in a core's cache, so that comparing costs little beside reading.
   private static let chunk = 256 << 10
 
-  init(model: ModelDescription) { self.model = model }
+  init(model: ModelGeometry) { self.model = model }
 
   /// Failures of all tensors of `pruned`, which has to hold those of `plan` and no others, and of the
   /// metadata of its files. Calls `progress` as the comparison of one tensor does.
@@ -184,7 +184,7 @@ private struct DifferingRows {
     }
   }
 
-  func failures(in model: ModelDescription) -> [StructureProof.Failure] {
+  func failures(in model: ModelGeometry) -> [StructureProof.Failure] {
     guard !rows.isEmpty else { return [] }
     let name = tensor.source.name
     var failures = rows.prefix(StructureProof.rowLimit).map { row in
@@ -200,11 +200,10 @@ private struct DifferingRows {
 
   /// `KV head 1, channel 17 (row 73)` in a projection, `row 73` elsewhere; the row counts in the
   /// written tensor.
-  private func place(of row: Int, in model: ModelDescription) -> String {
+  private func place(of row: Int, in model: ModelGeometry) -> String {
     let name = UTF8Name(tensor.source.name)
     let dense = denseRow(row)
-    for layer in model.layers {
-      let attention = layer.attention
+    for attention in model.layers.compactMap(\.rows) {
       for (part, title) in [
         (attention.key, "KV head"), (attention.query, "query head"), (attention.value, "V head"),
       ] where UTF8Name(part.weight) == name || part.bias.map({ UTF8Name($0) }) == name {

@@ -19,6 +19,7 @@ public struct Advice: Sendable, Hashable, Encodable {
     case targetRatio = "target_ratio"
     case countGroups = "count_groups"
     case rotaryAssumed = "rotary_assumed"
+    case unknownRows = "unknown_rows"
     case windowedMask = "windowed_mask"
   }
 
@@ -52,13 +53,16 @@ private struct Adviser {
     statistics = subject.profile.statistics
     cost = CacheCost(
       of: subject.document.mask, elementBytes: subject.facts.elementBytes,
-      slidingWindows: subject.facts.slidingWindows)
+      slidingWindows: subject.facts.slidingWindows, valueDims: subject.facts.valueDims)
     uniform = UniformWidths(of: subject.profile)
   }
 
   var warnings: [Advice] {
-    [queryKeyNorm, pairClosure, windowedMask, alignment, targetRatio, countGroups, rotaryAssumed]
-      .compactMap(\.self)
+    [
+      queryKeyNorm, unknownRows, pairClosure, windowedMask, alignment, targetRatio, countGroups,
+      rotaryAssumed,
+    ]
+    .compactMap(\.self)
   }
 
   var notes: [Advice] {
@@ -82,8 +86,18 @@ private struct Adviser {
       numbers: ["kept_ratio": statistics.keptRatio])
   }
 
+  private var unknownRows: Advice? {
+    guard subject.facts.hasUnknownRows, !subject.facts.hasQueryKeyNorm else { return nil }
+    return Advice(
+      topic: .unknownRows, severity: .warning,
+      text:
+        "this model is known by the geometry of its cache alone, so rows and zeroed are ruled out: use "
+        + "layout cache, which keeps \(percent(statistics.channelsKept)) of K in the cache",
+      numbers: ["kept_ratio": statistics.keptRatio])
+  }
+
   private var pairClosure: Advice? {
-    guard !statistics.isPairClosed, !subject.facts.hasQueryKeyNorm else { return nil }
+    guard !statistics.isPairClosed, !subject.facts.rulesOutRows else { return nil }
     return Advice(
       topic: .pairClosure, severity: .warning,
       text:
@@ -97,7 +111,7 @@ private struct Adviser {
   }
 
   private var windowedMask: Advice? {
-    guard let window = subject.document.deployment?.window, !subject.facts.hasQueryKeyNorm
+    guard let window = subject.document.deployment?.window, !subject.facts.rulesOutRows
     else { return nil }
     return Advice(
       topic: .windowedMask, severity: .warning,
@@ -161,7 +175,7 @@ private struct Adviser {
   }
 
   private var rotaryAssumed: Advice? {
-    guard !statistics.rotaryIsKnown else { return nil }
+    guard !statistics.rotaryIsKnown, !subject.facts.hasUnknownRows else { return nil }
     return Advice(
       topic: .rotaryAssumed, severity: .warning,
       text:
@@ -177,7 +191,7 @@ private struct Adviser {
   // MARK: - Notes
 
   private var layoutRows: Advice? {
-    guard !subject.facts.hasQueryKeyNorm else { return nil }
+    guard !subject.facts.rulesOutRows else { return nil }
     let widths = Set(subject.profile.layers.flatMap(\.closureCounts)).sorted()
     let kept = percent(statistics.closureKept)
     let numbers = [
@@ -230,7 +244,7 @@ private struct Adviser {
   }
 
   private var layoutZeroed: Advice? {
-    guard !subject.facts.hasQueryKeyNorm else { return nil }
+    guard !subject.facts.rulesOutRows else { return nil }
     return Advice(
       topic: .layoutZeroed, severity: .note,
       text:
@@ -243,7 +257,7 @@ private struct Adviser {
     guard uniform.uniformLayers < uniform.layers else { return nil }
     let model = uniform.modelKept.map { ", one for the whole model \(percent($0))" } ?? ""
     let rows =
-      subject.facts.hasQueryKeyNorm
+      subject.facts.rulesOutRows
       ? ""
       : "; of the rows \(percent(uniform.layerClosureKept)) in place of "
         + percent(statistics.closureKept)

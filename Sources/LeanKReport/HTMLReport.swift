@@ -57,8 +57,10 @@ public struct HTMLReport: Sendable {
         "K rows after pair closure", Formatting.percent(statistics.closureKeptRatio),
         subject.facts.hasQueryKeyNorm
           ? "keys are normed: layout rows is ruled out"
-          : statistics.isPairClosed
-            ? "pair-closed: no row stays for a partner" : "what layout rows keeps"
+          : subject.facts.hasUnknownRows
+            ? "pairs are not known: layout rows is ruled out"
+            : statistics.isPairClosed
+              ? "pair-closed: no row stays for a partner" : "what layout rows keeps"
       ),
       (
         "Empty heads",

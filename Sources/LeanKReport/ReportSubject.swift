@@ -40,6 +40,7 @@ public struct ReportSubject: Sendable {
     profile = MaskProfile(of: document.mask)
     cost = CacheCost(
       of: document.mask, elementBytes: facts.elementBytes, slidingWindows: facts.slidingWindows,
+      valueDims: facts.valueDims,
       cachedKeys: facts.cachedKeys)
     scores = ScoreDistribution(of: document)
     self.contexts = Self.contexts(contexts, limit: facts.contextLimit)

@@ -65,6 +65,9 @@ public struct SummaryText: Sendable {
     if subject.facts.hasQueryKeyNorm {
       return "layout rows is ruled out, for keys are normed; the pair closure is \(closure)"
     }
+    if subject.facts.hasUnknownRows {
+      return "layout rows is ruled out, for how keys rotate is not known"
+    }
     var text =
       statistics.isPairClosed
       ? "pair-closed: layout rows keeps what the cache keeps, \(closure)"

@@ -192,6 +192,8 @@ def open_pruned(mapping: Any, place: str, *args: Any, config: Any = None, **kwar
         return path
 
     settings = Settings.read(config, need)
+    if getattr(config.get_text_config(decoder=True), "num_kv_shared_layers", None):
+        raise LeankError("layers that use the keys of earlier ones (num_kv_shared_layers) cannot be run through a mask")
     base = mapping.get(type(config), None)
     if base is None or not issubclass(base, PreTrainedModel):
         raise LeankError(f"transformers has no such class for model_type {config.model_type!r}; try another AutoModel")

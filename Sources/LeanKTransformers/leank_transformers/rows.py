@@ -13,11 +13,11 @@ from .errors import LeankError
 from .mask_file import LayerGeometry
 
 PROJECTION = re.compile(
-    r"(?:^|\.)(?:layers|h)\.(\d+)\.(?:self_attn|attention|self_attention)\."
+    r"(?:^|\.)(?:layers|h)\.(\d+)\.(?:self_attn|attention|self_attention|mixer)\."
     r"(q_proj|k_proj|qkv_proj|query_key_value)\.(weight|bias)$"
 )
 # Parts of a tensor's name that say that it is a picture's or a sound's, not the language model's.
-TOWERS = ("visual", "vision_tower", "vision_model", "audio_tower")
+TOWERS = ("visual", "vision_tower", "vision_model", "audio_tower", "mtp")
 
 
 def dense_state(
