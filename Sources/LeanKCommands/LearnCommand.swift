@@ -17,10 +17,11 @@ struct LearnCommand: Subcommand {
     abstract: "Make a mask for a model from some text.",
     discussion: """
       Scores every channel of every KV head by how far the layer's attention output moves with it \
-      (the curvature), on sequences of which half end in questions about what they say before. The \
-      budget of channels is then spent in several ways, each mask is judged by how far it changes \
-      what the model predicts on other sequences, and the best one is kept. No gradient crosses a \
-      layer: the model streams through memory layer by layer, and no GPU is needed.
+      (the curvature), or the model's last hidden states, on sequences of which half end in \
+      questions about what they say before. The budget of channels is then spent in several ways, \
+      each mask is judged by how far it changes what the model predicts on other sequences, and the \
+      best one is kept. With --scope layer no gradient crosses a layer: the model streams through \
+      memory layer by layer. No GPU is needed.
 
       Several ratios make one file with a mask for each, the first one being the main mask. Windows \
       are scored and judged with an accumulate of 1, the least that a window keeps.
@@ -50,6 +51,8 @@ struct LearnCommand: Subcommand {
   @Option(help: "The .leank file to write.")
   var output: String
 
+  @OptionGroup var methodOptions: LearnMethodOptions
+
   @Option(help: "How the budget is spent: sum, log, measured, or the best of them.")
   var budget: LearnBudgetChoice = .best
 
@@ -61,7 +64,10 @@ struct LearnCommand: Subcommand {
   @Option(help: "Random directions of the curvature for each sequence.")
   var draws = 4
 
-  @Option(help: "Sequences that go through the model together; no result depends on it.")
+  @Option(
+    help:
+      "Sequences that go through the model together; two-stage: those of a step. Otherwise no result depends on it."
+  )
   var batch = 8
 
   @Option(help: "Number of threads (default: one a processor).")
@@ -105,6 +111,12 @@ struct LearnCommand: Subcommand {
     guard (1...1024).contains(threads ?? 1) else {
       throw ValidationError("--threads is a number from 1 to 1024")
     }
+    guard methodOptions.method == .curvature || (shard == nil && !merge) else {
+      throw ValidationError("--shard and --merge share out curvature, two-stage is one run")
+    }
+    guard methodOptions.method == .curvature || budget == .best else {
+      throw ValidationError("--budget spends curvature; two-stage has --rule")
+    }
     guard shard == nil || !merge else {
       throw ValidationError("--shard scores a part, --merge finishes all: give one of them")
     }
@@ -121,15 +133,20 @@ struct LearnCommand: Subcommand {
     let checkpoint = try CheckpointDirectory(path: model)
     let mode = try modeOptions.resolve(hints: .windowed(.standard))
     let subject = try LearnSubject(checkpoint)
+    let sequences = methodOptions.sequences(ratios: ratio.count, batch: batch)
     let input = try LearnInput(
-      data, mode, subject.description, in: checkpoint.directory,
+      data, sequences: sequences, mode,
+      subject.description, in: checkpoint.directory,
       limit: checkpoint.configuration.contextLimit)
-    input.notes.forEach { console.warn($0) }
+    let (scopes, batch, note) = methodOptions.resolve(
+      subject.description, context: input.context, batch: batch, memory: Machine.memory)
+    (input.notes + [note].compactMap(\.self)).forEach { console.warn($0) }
     let run = LearnRun(
       learning: try Learning(
-        WeightStore(subject.model, residentLimit: Machine.memory / 4), request(input, mode),
+        WeightStore(subject.model, residentLimit: Machine.memory / 4),
+        request(input, mode, scopes, batch: batch),
         ComputeContext(threads: threads ?? Machine.processors)),
-      digest: digest(checkpoint, input, mode), output: output, checkpoint: checkpoint,
+      digest: digest(checkpoint, input, mode, scopes), output: output, checkpoint: checkpoint,
       console: console, showsProgress: !quiet && !json)
     Interruption.beginWatching()
     defer { Interruption.endWatching() }
@@ -142,7 +159,11 @@ struct LearnCommand: Subcommand {
       }
       return LeankExit.success
     }
-    let result = try run.finish(requiringAll: merge)
+    let result =
+      switch methodOptions.method {
+      case .curvature: try run.finish(requiringAll: merge)
+      case .twoStage: try run.train(trainingRequest(input, mode))
+      }
     let documents = try result.outcomes.map {
       try document($0, result, checkpoint, input, mode)
     }
@@ -162,25 +183,50 @@ struct LearnCommand: Subcommand {
     return LeankExit.success
   }
 
-  private func request(_ input: LearnInput, _ mode: DeploymentHints) -> Learning.Request {
+  private func request(
+    _ input: LearnInput, _ mode: DeploymentHints, _ scopes: [CurvatureScope], batch: Int
+  ) -> Learning.Request {
     var policy = AttentionPolicy(mode)
     if let window = mode.window { policy.mode = .windowed(window.unaccumulated) }
     return Learning.Request(
       scoring: input.scoring, validation: input.validation, ratios: ratio, unit: align,
-      pairs: pairs, budgets: budget.budgets, policy: policy, draws: draws, seed: data.seed,
+      pairs: pairs, scopes: scopes, budgets: budget.budgets, policy: policy, draws: draws,
+      seed: data.seed,
       batch: batch)
   }
 
-  /// What scores depend on; the ratio and how it is spent are chosen after.
+  private func trainingRequest(
+    _ input: LearnInput, _ mode: DeploymentHints
+  ) -> TwoStageLearning.Request {
+    TwoStageLearning.Request(
+      training: input.scoring, ratios: ratio, unit: align, rule: methodOptions.chosenRule,
+      pairs: pairs, mode: mode,
+      steps: (methodOptions.steps.first, methodOptions.steps.second), batch: batch)
+  }
+
+  /// What scores depend on; the ratio and how it is spent are chosen after. Training knows them all.
   private func digest(
-    _ checkpoint: CheckpointDirectory, _ input: LearnInput, _ mode: DeploymentHints
+    _ checkpoint: CheckpointDirectory, _ input: LearnInput, _ mode: DeploymentHints,
+    _ scopes: [CurvatureScope]
   ) -> String {
-    sha256(
+    let method: [String] =
+      switch methodOptions.method {
+      case .curvature:
+        ["curvature " + scopes.map(\.rawValue).joined(separator: " "), "\(draws) draws"]
+      case .twoStage: [training, "batch \(batch)"] + ratio.map { "ratio \($0)" }
+      }
+    return sha256(
       Array(
-        [
-          "curvature layer", checkpoint.sourceDigest, input.digest, deploymentText(mode),
-          "\(draws) draws", "seed \(data.seed)",
-        ].joined(separator: "\n").utf8))
+        (method + [
+          checkpoint.sourceDigest, input.digest, deploymentText(mode), "seed \(data.seed)",
+        ]).joined(separator: "\n").utf8))
+  }
+
+  /// The options of a two-stage run.
+  private var training: String {
+    let steps = methodOptions.steps
+    return "--method two-stage --steps \(steps.first),\(steps.second) --align \(align)"
+      + " --rule \(methodOptions.chosenRule.rawValue)" + (pairs ? " --pairs" : "")
   }
 
   private func document(
@@ -189,20 +235,34 @@ struct LearnCommand: Subcommand {
   ) throws -> MaskDocument {
     let selection = outcome.best.candidate.selection
     var document = try MaskDocument(
-      mask: selection.mask, alignment: selection.alignment, scores: result.importance)
+      mask: selection.mask, alignment: selection.alignment,
+      scores: result.importance(of: outcome.best.candidate))
     document.deployment = mode
     document.provenance.record(model: checkpoint)
     let judged = outcome.candidates.map {
-      "\($0.candidate.budget.rawValue) \(Formatting.scientific($0.predictions.divergence, digits: 3))"
+      "\($0.candidate.way.label) \(Formatting.scientific($0.predictions.divergence, digits: 3))"
     }
+    let isTrained = methodOptions.method == .twoStage
+    let options =
+      isTrained
+      ? training
+      : "--method curvature --scope \(scopeName(result)) --align \(align) --budget \(budget.rawValue)"
+        + (pairs ? " --pairs" : "")
     document.provenance[Provenance.recipe] = [
-      "leank learn --method curvature --scope layer --ratio \(outcome.ratio) --align \(align)"
-        + " --budget \(budget.rawValue)" + (pairs ? " --pairs" : ""),
+      "leank learn \(options) --ratio \(outcome.ratio)",
       "\(input.scoring.count) sequences of \(input.context) tokens, \(input.queries) queries each, "
-        + "\(draws) draws, seed \(data.seed), data sha256 \(input.digest)",
+        + (isTrained ? "\(batch) a step" : "\(draws) draws")
+        + ", seed \(data.seed), data sha256 \(input.digest)",
       "KL on \(input.validation.count) other sequences: " + judged.joined(separator: ", "),
     ].joined(separator: "; ")
     return document
+  }
+}
+
+extension LearnCommand {
+  /// What `--scope` says of a run.
+  private func scopeName(_ result: LearnRun.Result) -> String {
+    result.importance.count > 1 ? "both" : result.importance.keys.first?.rawValue ?? "layer"
   }
 }
 

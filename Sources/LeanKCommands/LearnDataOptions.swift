@@ -15,7 +15,10 @@ struct LearnDataOptions: ParsableArguments {
     help: "Tokens of a sequence (default: 2048, or the model's own maximum where that is less).")
   var context: Int?
 
-  @Option(help: "Sequences to score (default: 16, or all rows of --tokens but those to judge by).")
+  @Option(
+    help:
+      "Sequences to score or to train on (default: 16, two-stage as many as its steps take, or all rows of --tokens but those to judge by)."
+  )
   var sequences: Int?
 
   @Option(help: "Other sequences, to judge masks by.")

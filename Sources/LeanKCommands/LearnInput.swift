@@ -18,14 +18,14 @@ struct LearnInput {
   let digest: String
 
   private static let context = 2048
-  private static let sequences = 16
   /// Bytes of a text that are read, at places evenly spread over it where it is longer, and of one place.
   private static let (textBytes, placeBytes) = (4 << 20, 64 << 10)
   /// Share of the text that is kept for judging.
   private static let validationShare = 5
 
+  /// `sequences`: how many to score or to train on, where the options do not say.
   init(
-    _ options: LearnDataOptions, _ mode: DeploymentHints, _ model: ModelDescription,
+    _ options: LearnDataOptions, sequences: Int, _ mode: DeploymentHints, _ model: ModelDescription,
     in directory: DirectoryHandle, limit: Int?
   ) throws {
     let (tokenizer, reason) = try Self.tokenizer(options, in: directory)
@@ -75,7 +75,7 @@ struct LearnInput {
       let drawing = Drawing(
         context: context, queries: queries, share: share, tokenizer: tokenizer, seed: options.seed)
       scoring = try drawing.samples(
-        options.sequences ?? Self.sequences, from: Array(tokens[..<cut]))
+        options.sequences ?? sequences, from: Array(tokens[..<cut]))
       validation = try drawing.samples(options.validation, from: Array(tokens[cut...]))
       notes = share > 0 || options.needles != nil ? [] : reason
     }

@@ -31,22 +31,32 @@ struct LearnRun {
   let showsProgress: Bool
 
   struct Result {
-    let importance: ImportanceScores
+    let importance: [CurvatureScope: ImportanceScores]
+    /// Of training, by ratio.
+    var factors: [Double: ImportanceScores] = [:]
     let dense: MaskEvaluation.Predictions
     let outcomes: [Learning.Outcome]
+
+    /// The scores that a mask was chosen from.
+    func importance(of candidate: Candidate) -> ImportanceScores? {
+      switch candidate.way {
+      case .curvature(let scope, _): importance[scope]
+      case .twoStage: factors[candidate.ratio]
+      }
+    }
   }
 
   /// Scores the sequences of one part, as far as they are not there; returns how many are its own.
   func score(_ part: ShardPart) throws -> Int {
     let own = learning.sequences.filter { $0 % part.count == part.number - 1 }
-    var scores = CurvatureScores()
+    var scores: Learning.Scores = [:]
     try complete(&scores, own, try parts(forCommit: false))
     return own.count
   }
 
   /// Scores what is missing, or fails where something is and `requiringAll`; makes the masks.
   func finish(requiringAll: Bool) throws -> Result {
-    var scores = CurvatureScores()
+    var scores: Learning.Scores = [:]
     if requiringAll {
       try requireAll()
       try load(&scores, Array(learning.sequences), try parts(forCommit: true))
@@ -60,13 +70,14 @@ struct LearnRun {
       try learning.outcomes(scores, progress: progress)
     }
     return Result(
-      importance: try scores.importance(), dense: judged.dense, outcomes: judged.outcomes)
+      importance: try scores.mapValues { try $0.importance() }, dense: judged.dense,
+      outcomes: judged.outcomes)
   }
 
   /// Removes the scores beside the output, which has them now, unless another run is at them.
   func discard() { try? parts(forCommit: true).discard() }
 
-  private func parts(forCommit: Bool) throws(FileError) -> ScoreParts {
+  func parts(forCommit: Bool) throws(FileError) -> ScoreParts {
     try ScoreParts(
       beside: output, digest: digest,
       widths: learning.geometries.map { .init(repeating: $0.headDim, count: $0.kvHeads) },
@@ -87,34 +98,43 @@ struct LearnRun {
       guard error.code == .missing else { throw error }
       throw fail(learning.sequences.count, 0)
     }
-    let missing = try learning.sequences.filter { number in try parts.read(number) == nil }
+    let missing = try learning.sequences.filter { number in
+      try learning.request.scopes.contains { try parts.read(number, $0) == nil }
+    }
     if let first = missing.first { throw fail(missing.count, first) }
   }
 
   private func load(
-    _ scores: inout CurvatureScores, _ numbers: [Int], _ parts: ScoreParts
+    _ scores: inout Learning.Scores, _ numbers: [Int], _ parts: ScoreParts
   ) throws {
     for number in numbers {
-      if let found = try parts.read(number) { scores.add(found, of: number) }
+      for scope in learning.request.scopes {
+        guard let found = try parts.read(number, scope) else { continue }
+        scores[scope, default: CurvatureScores()].add(found, of: number)
+      }
     }
   }
 
   private func complete(
-    _ scores: inout CurvatureScores, _ numbers: [Int], _ parts: ScoreParts
+    _ scores: inout Learning.Scores, _ numbers: [Int], _ parts: ScoreParts
   ) throws {
     try load(&scores, numbers, parts)
-    let missing = numbers.filter { scores.sequences[$0] == nil }
+    let missing = numbers.filter { number in
+      learning.request.scopes.contains { scores[$0]?.sequences[number] == nil }
+    }
     try withProgress("scoring") { progress in
       try learning.score(missing, into: &scores, progress: progress) { found in
-        for (number, score) in found.sorted(by: { $0.key < $1.key }) {
-          try parts.write(score, of: number)
+        for scope in learning.request.scopes {
+          for (number, score) in (found[scope] ?? [:]).sorted(by: { $0.key < $1.key }) {
+            try parts.write(score, of: number, scope)
+          }
         }
       }
     }
   }
 
   /// Runs `body` under a progress bar; what it hears stops it where the run was asked to stop.
-  private func withProgress<Value>(
+  func withProgress<Value>(
     _ label: String, _ body: (Learning.Progress) throws -> Value
   ) throws -> Value {
     let bar = ProgressBar(console: console, isShown: showsProgress, label: label, unit: "layers")
@@ -123,7 +143,7 @@ struct LearnRun {
       bar.update(done, of: total)
       if Interruption.isRequested {
         throw DecoderError(
-          .interrupted, "interrupted; the same command goes on with the sequences that are scored")
+          .interrupted, "interrupted; the same command goes on where it stopped")
       }
     }
   }

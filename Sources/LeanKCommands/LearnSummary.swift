@@ -45,12 +45,12 @@ struct LearnSummary {
       let best = outcome.best.predictions
       return Report(
         instance: index, ratio: outcome.ratio, prunedRatio: statistics.prunedRatio,
-        emptyHeads: statistics.emptyHeads, budget: outcome.best.candidate.budget.rawValue,
+        emptyHeads: statistics.emptyHeads, budget: outcome.best.candidate.way.label,
         kl: best.divergence, lossDense: result.dense.loss, lossMasked: best.loss,
         top1Agreement: best.topAgreement, needleDense: Nullable(result.dense.answerShare),
         needleMasked: Nullable(best.answerShare),
         candidates: outcome.candidates.map {
-          .init(budget: $0.candidate.budget.rawValue, kl: $0.predictions.divergence)
+          .init(budget: $0.candidate.way.label, kl: $0.predictions.divergence)
         }, seconds: seconds)
     }
   }
@@ -66,7 +66,7 @@ struct LearnSummary {
     var lines = [
       Formatting.row("model", model),
       Formatting.row(
-        "scored",
+        result.factors.isEmpty ? "scored" : "trained on",
         "\(counted(input.scoring.count, "sequence")) of \(Formatting.count(input.context)) tokens, "
           + "\(input.queries) queries each"),
       Formatting.row(
@@ -122,7 +122,7 @@ struct LearnSummary {
       outcome.candidates.map { judged in
         let isBest = judged == outcome.best
         var entry = EvaluationPage.Entry(
-          name: judged.candidate.budget.rawValue + (isBest ? " (kept)" : ""), mode: mode,
+          name: judged.candidate.way.label + (isBest ? " (kept)" : ""), mode: mode,
           prunedRatio: judged.candidate.selection.realisedRatio,
           bytes: bytes(judged.candidate.selection.mask))
         entry.loss = judged.predictions.loss

@@ -21,6 +21,8 @@ public struct Learning {
     public var unit: Int
     /// Whether the channels of a rotary pair are kept or pruned together.
     public var pairs: Bool
+    /// What curvature is taken of: masks are made from each.
+    public var scopes: [CurvatureScope]
     public var budgets: [LearnBudget]
     public var policy: AttentionPolicy
     /// Random directions a sequence.
@@ -32,7 +34,8 @@ public struct Learning {
 
     public init(
       scoring: [ContextSample], validation: [ContextSample], ratios: [Double], unit: Int,
-      pairs: Bool = false, budgets: [LearnBudget] = LearnBudget.allCases, policy: AttentionPolicy,
+      pairs: Bool = false, scopes: [CurvatureScope] = [.layer],
+      budgets: [LearnBudget] = LearnBudget.allCases, policy: AttentionPolicy,
       draws: Int = 4, seed: UInt64 = 0, batch: Int = 8
     ) {
       self.scoring = scoring
@@ -40,6 +43,7 @@ public struct Learning {
       self.ratios = ratios
       self.unit = unit
       self.pairs = pairs
+      self.scopes = scopes
       self.budgets = budgets
       self.policy = policy
       self.draws = draws
@@ -81,52 +85,71 @@ public struct Learning {
   public var measured: Range<Int> { sequences.suffix(Self.measuredCount) }
   private static let measuredCount = 8
 
+  /// Scores of sequences, by scope.
+  public typealias Scores = [CurvatureScope: CurvatureScores]
+
   /// Scores sequences that `scores` lacks, `batch` at a time, those that errors are measured on last;
   /// measures errors on the way where that is possible. `onBatch` gets what was done after each batch.
   public func score(
-    _ missing: [Int], into scores: inout CurvatureScores, progress: Progress,
-    onBatch: ([Int: Curvature.Scores]) throws -> Void
+    _ missing: [Int], into scores: inout Scores, progress: Progress,
+    onBatch: ([CurvatureScope: [Int: Curvature.Scores]]) throws -> Void
   ) throws {
     let first = missing.filter { !measured.contains($0) }
     let last = missing.filter { measured.contains($0) }
     let batches = [first, last].flatMap { $0.batches(of: request.batch) }
     for (index, batch) in batches.enumerated() {
+      // In the order of one layer's scores: those of the whole model come when all layers are done.
+      let order = request.scopes.contains(.layer) ? scores[.layer] ?? CurvatureScores() : nil
       let found = try run(
-        batch, knowing: scores, measuring: batch == Array(measured),
+        batch, measuringBy: batch == Array(measured) ? order : nil,
+        throughModel: request.scopes.contains(.model),
         progress: { done, total throws(DecoderError) in
           try progress(index * total + done, batches.count * total)
         })
-      let new = Dictionary(uniqueKeysWithValues: zip(batch, found.scores))
-      for (number, score) in new { scores.add(score, of: number) }
-      if let errors = found.errors { scores.errors = errors }
+      var new: [CurvatureScope: [Int: Curvature.Scores]] = [:]
+      for scope in request.scopes {
+        let own = scope == .layer ? found.scores : found.modelScores ?? []
+        new[scope] = Dictionary(uniqueKeysWithValues: zip(batch, own))
+        for (number, score) in zip(batch, own) {
+          scores[scope, default: CurvatureScores()].add(score, of: number)
+        }
+      }
+      if let errors = found.errors { scores[.layer]?.errors = errors }
       try onBatch(new)
     }
   }
 
   /// Measures errors where `scores`, which are complete, have none and the budgets ask for them.
-  public func measure(
-    _ scores: inout CurvatureScores, progress: Progress
-  ) throws(DecoderError) {
-    guard scores.errors == nil, request.budgets.contains(.measured) else { return }
-    let others = CurvatureScores(scores.sequences.filter { !measured.contains($0.key) })
-    scores.errors =
-      try run(Array(measured), knowing: others, measuring: true, progress: progress).errors
+  public func measure(_ scores: inout Scores, progress: Progress) throws(DecoderError) {
+    guard request.budgets.contains(.measured) else { return }
+    let scopes = request.scopes.filter { scores[$0]?.errors == nil }
+    for (index, scope) in scopes.enumerated() {
+      guard let own = scores[scope] else { continue }
+      let found = try run(
+        Array(measured), measuringBy: own, isComplete: true, throughModel: false
+      ) { done, total throws(DecoderError) in
+        try progress(index * total + done, scopes.count * total)
+      }
+      scores[scope]?.errors = found.errors
+    }
   }
 
-  /// One pass. Errors are measured in it where it makes all scores complete.
+  /// One pass. Errors are measured in it where budgets ask for them and `others`, which say the order of
+  /// channels, are complete, or will be by what the pass scores in a layer itself.
   private func run(
-    _ batch: [Int], knowing others: CurvatureScores, measuring: Bool, progress: Progress
+    _ batch: [Int], measuringBy others: CurvatureScores?, isComplete: Bool = false,
+    throughModel: Bool, progress: Progress
   ) throws(DecoderError) -> Curvature {
-    let known = others.sequences.filter { !batch.contains($0.key) }
     var measurement: CurvaturePass.Measurement?
-    if measuring, request.budgets.contains(.measured),
-      known.count + batch.count == request.scoring.count
-    {
+    let known = (others?.sequences ?? [:]).filter { isComplete || !batch.contains($0.key) }
+    let count = known.count + (isComplete ? 0 : batch.count)
+    if others != nil, request.budgets.contains(.measured), count == request.scoring.count {
       let (geometries, unit, pairs) = (geometries, request.unit, request.pairs)
       measurement = CurvaturePass.Measurement(unit: unit) { layer, own in
         // In the order of the sequences' numbers, as the final scores have them.
         let before = known.keys.sorted().compactMap { known[$0]?[layer] }
-        return Self.orders(before + own, geometries[layer], unit: unit, pairs: pairs)
+        return Self.orders(
+          before + (isComplete ? [] : own), geometries[layer], unit: unit, pairs: pairs)
       }
     }
     return try CurvaturePass.run(
@@ -139,7 +162,7 @@ public struct Learning {
             ContextPass.Context(tokens: Array(sample.context), queries: sample.queries)
           )
         }, policy: request.policy, draws: request.draws, seed: request.seed),
-      measuring: measurement, compute, progress: progress)
+      measuring: measurement, throughModel: throughModel, compute, progress: progress)
   }
 
   private static func orders(
@@ -159,11 +182,21 @@ public struct Learning {
 
   /// Makes the masks and judges each on the validation sequences.
   public func outcomes(
-    _ scores: CurvatureScores, progress: Progress
+    _ scores: Scores, progress: Progress
   ) throws -> (dense: MaskEvaluation.Predictions, outcomes: [Outcome]) {
-    let candidates = try Candidate.all(
-      scores, geometries, ratios: request.ratios, budgets: request.budgets, unit: request.unit,
-      pairs: request.pairs)
+    var candidates: [Candidate] = []
+    for scope in request.scopes {
+      candidates += try Candidate.all(
+        scores[scope] ?? CurvatureScores(), scope, geometries, ratios: request.ratios,
+        budgets: request.budgets, unit: request.unit, pairs: request.pairs)
+    }
+    return try judge(candidates, progress: progress)
+  }
+
+  /// Judges masks on the validation sequences.
+  public func judge(
+    _ candidates: [Candidate], progress: Progress
+  ) throws -> (dense: MaskEvaluation.Predictions, outcomes: [Outcome]) {
     // Masks that are the same are judged once.
     var masks: [ChannelMask] = []
     for candidate in candidates where !masks.contains(candidate.selection.mask) {

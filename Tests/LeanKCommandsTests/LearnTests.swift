@@ -45,7 +45,7 @@ struct LearnTests {
     #expect(reports.map { $0["ratio"]?.double } == [0.5, 0.75])
     for report in reports {
       let candidates = try #require(report["candidates"]).values.map { $0["kl"]?.double ?? .nan }
-      #expect(candidates.count == 3)
+      #expect(candidates.count == 6)
       #expect(report["kl"]?.double == candidates.min())
     }
     // Nothing is left beside it.

@@ -10,14 +10,36 @@ public enum LearnBudget: String, Sendable, Hashable, CaseIterable {
 
 /// A mask that was made for a ratio, before it is known whether it is the best.
 public struct Candidate: Sendable, Hashable {
+  /// How a mask was made.
+  public enum Way: Sendable, Hashable {
+    case curvature(CurvatureScope, LearnBudget)
+    case twoStage(Alignment.Rule)
+
+    /// In a word or two.
+    public var label: String {
+      switch self {
+      case .curvature(.layer, let budget): budget.rawValue
+      case .curvature(.model, let budget): "model \(budget.rawValue)"
+      case .twoStage(let rule): rule.rawValue
+      }
+    }
+  }
+
   public let ratio: Double
-  public let budget: LearnBudget
+  public let way: Way
   public let selection: MaskSelection
 
-  /// Masks for each ratio by each budget, ratio after ratio. Fails as `MaskSelection` does.
+  public init(ratio: Double, way: Way, selection: MaskSelection) {
+    self.ratio = ratio
+    self.way = way
+    self.selection = selection
+  }
+
+  /// Masks for each ratio by each budget, ratio after ratio, from the scores of one scope. Fails as
+  /// `MaskSelection` does.
   static func all(
-    _ scores: CurvatureScores, _ layers: [LayerGeometry], ratios: [Double],
-    budgets: [LearnBudget], unit: Int, pairs: Bool
+    _ scores: CurvatureScores, _ scope: CurvatureScope, _ layers: [LayerGeometry],
+    ratios: [Double], budgets: [LearnBudget], unit: Int, pairs: Bool
   ) throws(MaskError) -> [Candidate] {
     let importance = try scores.importance()
     var candidates: [Candidate] = []
@@ -34,7 +56,8 @@ public struct Candidate: Sendable, Hashable {
               errors: (scores.errors ?? []).flatMap(\.self), scores: importance, layers: layers,
               ratio: ratio, unit: unit, pairs: pairs)
           }
-        candidates.append(Candidate(ratio: ratio, budget: budget, selection: selection))
+        candidates.append(
+          Candidate(ratio: ratio, way: .curvature(scope, budget), selection: selection))
       }
     }
     return candidates

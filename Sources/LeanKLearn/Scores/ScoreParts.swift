@@ -10,7 +10,7 @@ public struct ScoreParts {
   /// Names the model, the data and the options that the scores belong to.
   private let digest: String
   /// Channels of each layer's KV heads, [layers][KV heads].
-  private let widths: [[Int]]
+  let widths: [[Int]]
 
   private static let tensor = "scores"
   private static let digestKey = "leank.learn_digest"
@@ -26,30 +26,68 @@ public struct ScoreParts {
     self.widths = widths
   }
 
-  private static func name(_ sequence: Int) -> String { "sequence-\(sequence).safetensors" }
+  private static func name(_ sequence: Int, _ scope: CurvatureScope) -> String {
+    "\(scope.rawValue)-\(sequence).safetensors"
+  }
 
   /// Keeps the scores of a sequence.
-  public func write(_ scores: Curvature.Scores, of sequence: Int) throws(FileError) {
-    let values = scores.joined().joined().map(\.bitPattern)
-    var bytes: [UInt8] = []
-    for value in values {
-      for shift in stride(from: 0, to: 64, by: 8) {
-        bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(shift)))
-      }
-    }
-    let encoded = encodeSafetensors(
-      [(Self.tensor, TensorArray(scalar: .f64, shape: [values.count], bytes: bytes))],
-      metadata: [UTF8Name(Self.digestKey): digest])
-    try directory.write(Self.name(sequence), lifting: { $0 }) { (file) throws(FileError) in
-      try file.write(encoded.span)
-    }
+  public func write(
+    _ scores: Curvature.Scores, of sequence: Int, _ scope: CurvatureScope
+  ) throws(FileError) {
+    try write([(Self.tensor, Array(scores.joined().joined()))], to: Self.name(sequence, scope))
   }
 
   /// The scores of a sequence, nil where they are not there. Fails with `.otherInputs` where they
   /// belong to another run.
-  public func read(_ sequence: Int) throws(LearnError) -> Curvature.Scores? {
-    let name = Self.name(sequence)
-    let path = directory.path + "/" + name
+  public func read(
+    _ sequence: Int, _ scope: CurvatureScope
+  ) throws(LearnError) -> Curvature.Scores? {
+    let name = Self.name(sequence, scope)
+    guard let file = try open(name) else { return nil }
+    let count = widths.reduce(0) { $0 + $1.reduce(0, +) }
+    guard let values = try doubles(file, Self.tensor), values.count == count else {
+      throw otherInputs(name)
+    }
+    var next = 0
+    return widths.map { heads in
+      heads.map { width in
+        defer { next += width }
+        return Array(values[next..<next + width])
+      }
+    }
+  }
+
+  /// Removes all parts: they are in the output now.
+  public func discard() { directory.discard() }
+
+  // MARK: - Files
+
+  /// Writes arrays, whole or not at all.
+  func write(
+    _ arrays: [(name: String, values: [Double])], metadata: [UTF8Name: String] = [:],
+    to name: String
+  ) throws(FileError) {
+    let encoded = encodeSafetensors(
+      arrays.map { array in
+        let bytes = array.values.flatMap { value in
+          stride(from: 0, to: 64, by: 8).map {
+            UInt8(truncatingIfNeeded: value.bitPattern >> UInt64($0))
+          }
+        }
+        return (
+          array.name, TensorArray(scalar: .f64, shape: [array.values.count], bytes: bytes)
+        )
+      },
+      metadata: metadata.merging([UTF8Name(Self.digestKey): digest]) { $1 })
+    try directory.write(name, lifting: { $0 }) { (file) throws(FileError) in
+      try file.write(encoded.span)
+    }
+  }
+
+  /// A file that this run has written, nil where it is not there. Fails with `.otherInputs` where it
+  /// belongs to another run.
+  func open(_ name: String) throws(LearnError) -> SafetensorsFile? {
+    let file: SafetensorsFile
     let handle: PositionalFile
     do throws(FileError) {
       guard try directory.size(of: name) != nil else { return nil }
@@ -57,40 +95,37 @@ public struct ScoreParts {
     } catch {
       throw LearnError(error)
     }
-    let file: SafetensorsFile
     do throws(TensorFileError) {
       file = try SafetensorsFile(handle)
     } catch {
       throw LearnError(error)
     }
-    let count = widths.reduce(0) { $0 + $1.reduce(0, +) }
-    guard file.header.metadata[UTF8Name(Self.digestKey)] == digest,
-      let info = file[Self.tensor], info.scalar == .f64, info.shape == [count]
-    else {
-      throw LearnError(
-        .otherInputs,
-        "the scores belong to a run with another model, text or options; finish that one, or remove them "
-          + "with leank clean --parts", in: path)
+    guard file.header.metadata[UTF8Name(Self.digestKey)] == digest else {
+      throw otherInputs(name)
     }
+    return file
+  }
+
+  /// An array of such a file, nil where it has none of that name.
+  func doubles(_ file: SafetensorsFile, _ name: String) throws(LearnError) -> [Double]? {
+    guard let info = file[name], info.scalar == .f64, info.shape.count == 1 else { return nil }
     let bytes: [UInt8]
     do throws(TensorFileError) {
       bytes = try file.array(info).bytes
     } catch {
       throw LearnError(error)
     }
-    var next = 0
-    return widths.map { heads in
-      heads.map { width in
-        (0..<width).map { _ in
-          var pattern: UInt64 = 0
-          for byte in 0..<8 { pattern |= UInt64(bytes[next + byte]) << UInt64(8 * byte) }
-          next += 8
-          return Double(bitPattern: pattern)
-        }
-      }
+    return stride(from: 0, to: bytes.count, by: 8).map { place in
+      var pattern: UInt64 = 0
+      for byte in 0..<8 { pattern |= UInt64(bytes[place + byte]) << UInt64(8 * byte) }
+      return Double(bitPattern: pattern)
     }
   }
 
-  /// Removes all parts: they are in the output now.
-  public func discard() { directory.discard() }
+  func otherInputs(_ name: String) -> LearnError {
+    LearnError(
+      .otherInputs,
+      "the scores belong to a run with another model, text or options; finish that one, or remove them "
+        + "with leank clean --parts", in: directory.path + "/" + name)
+  }
 }
