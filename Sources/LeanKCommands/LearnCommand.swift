@@ -33,8 +33,8 @@ struct LearnCommand: Subcommand {
       EXAMPLE
         leank learn --model SmolLM2-135M --text train.txt --ratio 0.7 --output mask.leank
         leank learn --model M --text t.txt --ratio 0.5 --ratio 0.7 --output r.leank
-        leank learn --model M --text train.txt --ratio 0.7 --output mask.leank --shard 3/8
-        leank learn --model M --text train.txt --ratio 0.7 --output mask.leank --merge
+        leank learn --model M --text t.txt --ratio 0.7 --output m.leank --shard 3/8
+        leank learn --model M --text t.txt --ratio 0.7 --output m.leank --merge
       """)
 
   @Option(help: "Directory of the dense checkpoint (config.json and safetensors).")

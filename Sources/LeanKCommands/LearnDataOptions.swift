@@ -2,12 +2,12 @@ import ArgumentParser
 
 /// What `learn` learns from.
 struct LearnDataOptions: ParsableArguments {
-  @Option(help: "A text to learn from, - for standard input; may be repeated.")
+  @Option(help: "A text to learn from, - for standard input; may be repeated (default: none).")
   var text: [String] = []
 
   @Option(
     help:
-      "Its token ids instead: a JSON list, .npy, or .safetensors with input_ids; of shape [n], or [sequences, context + 1] with a sequence a row."
+      "Its token ids instead: a JSON list, .npy, or .safetensors with input_ids; of shape [n], or [sequences, context + 1] with a sequence a row (default: none)."
   )
   var tokens: String?
 

@@ -171,7 +171,7 @@ struct GuideTests {
       .filter { $0.hasSuffix(".md") && $0 != "LeanK.md" }
     let landing = try String(
       contentsOf: Self.catalogue.appending(path: "LeanK.md"), encoding: .utf8)
-    #expect(names.count == 8)
+    #expect(names.count == 9)
     for name in names { #expect(landing.contains("<doc:\(name.dropLast(3))>"), "\(name)") }
   }
 }

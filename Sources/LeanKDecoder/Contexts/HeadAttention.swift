@@ -38,13 +38,6 @@ struct HeadAttention: Sendable {
     /// Derivative of the capped score by the score, [queries, keys], where there is a cap.
     let capSlope: [Float]?
 
-    init(keys: Range<Int>, values: [Float], sums: [Float], capSlope: [Float]?) {
-      self.keys = keys
-      self.values = values
-      self.sums = sums
-      self.capSlope = capSlope
-    }
-
     /// The same with sums of 1: `values` are probabilities.
     func normalised() -> Weights {
       var result = self

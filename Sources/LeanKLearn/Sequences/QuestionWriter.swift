@@ -72,7 +72,7 @@ struct QuestionWriter {
 
   private static let nouns = [
     "anchor", "basket", "bridge", "candle", "canyon", "castle", "desert", "dragon", "engine",
-    "falcon", "feather", "forest", "garden", "glacier", "hammer", "harbor", "island", "jungle",
+    "feather", "fountain", "forest", "garden", "glacier", "hammer", "harbor", "island", "jungle",
     "kettle", "ladder", "lantern", "market", "meadow", "mirror", "mountain", "orchard", "parrot",
     "planet", "river", "temple", "tunnel", "valley", "violin", "window",
   ]
