@@ -31,7 +31,7 @@ struct LearnCommand: Subcommand {
       bytes as a single run.
 
       EXAMPLE
-        leank learn --model SmolLM2-135M --text train.txt --ratio 0.7 --output mask.leank
+        leank learn --model SmolLM2 --text train.txt --ratio 0.7 --output m.leank
         leank learn --model M --text t.txt --ratio 0.5 --ratio 0.7 --output r.leank
         leank learn --model M --text t.txt --ratio 0.7 --output m.leank --shard 3/8
         leank learn --model M --text t.txt --ratio 0.7 --output m.leank --merge

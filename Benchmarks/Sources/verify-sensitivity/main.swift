@@ -33,7 +33,8 @@ struct ScaledRow: WeightSource {
       let bits = UInt32(half.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)) << 16
       let value = Float(bitPattern: bits)
       let isScaled = (first + index) / columns == row
-      buffer.storeBytes(of: isScaled ? value * factor : value, toByteOffset: 4 * index, as: Float.self)
+      buffer.storeBytes(
+        of: isScaled ? value * factor : value, toByteOffset: 4 * index, as: Float.self)
     }
   }
 }
