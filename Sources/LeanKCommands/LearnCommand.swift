@@ -171,7 +171,10 @@ struct LearnCommand: Subcommand {
     run.discard()
     let summary = LearnSummary(
       result: result, documents: documents, input: input, mode: mode,
-      model: escaped(checkpoint.modelName), seconds: start.duration(to: .now) / .seconds(1))
+      model: escaped(checkpoint.modelName),
+      elementBytes: checkpoint.cacheElementBytes(of: subject.description),
+      slidingWindows: subject.description.layers.map(\.attention.slidingWindow),
+      seconds: start.duration(to: .now) / .seconds(1))
     if let report {
       try writeFileAtomically(Array(summary.page.text.utf8).span, to: report, replacing: true)
     }

@@ -11,6 +11,9 @@ struct LearnSummary {
   let input: LearnInput
   let mode: DeploymentHints
   let model: String
+  /// Bytes of an element of the model's cache, and its layers' sliding windows.
+  let elementBytes: Int
+  let slidingWindows: [Int?]
   let seconds: Double
 
   /// One ratio's mask; the property names are the keys of `--json`.
@@ -55,7 +58,7 @@ struct LearnSummary {
     }
   }
 
-  private static let widths = [9, 10, 10, 9, 9, 10]
+  private static let widths = [9, 16, 10, 9, 9, 10]
 
   /// For people.
   var lines: [String] {
@@ -63,17 +66,7 @@ struct LearnSummary {
       Formatting.padded(name, to: 10)
         + zip(cells, Self.widths).map { Formatting.padded($0, to: $1, onTheLeft: true) }.joined()
     }
-    var lines = [
-      Formatting.row("model", model),
-      Formatting.row(
-        result.factors.isEmpty ? "scored" : "trained on",
-        "\(counted(input.scoring.count, "sequence")) of \(Formatting.count(input.context)) tokens, "
-          + "\(input.queries) queries each"),
-      Formatting.row(
-        "judged",
-        "by \(input.validation.count) others, \(Formatting.clock(seconds: seconds)) in all"),
-    ]
-    lines += Formatting.rows("use", deploymentText(mode))
+    var lines = facts.flatMap { Formatting.rows($0.label, $0.text) }
     lines += [
       "", row("", ["pruned", "budget", "KL", "loss", "top-1", "answers"]),
       row(
@@ -93,6 +86,23 @@ struct LearnSummary {
     }
     if let advice { lines += ["", advice] }
     return lines
+  }
+
+  /// What the masks were made and judged by.
+  private var facts: [(label: String, text: String)] {
+    [
+      ("model", model),
+      (
+        result.factors.isEmpty ? "scored" : "trained on",
+        "\(counted(input.scoring.count, "sequence")) of \(Formatting.count(input.context)) tokens, "
+          + "\(input.queries) queries each"
+      ),
+      (
+        "judged",
+        "by \(input.validation.count) others, \(Formatting.clock(seconds: seconds)) in all"
+      ),
+      ("use", deploymentText(mode)),
+    ]
   }
 
   private func answers(_ predictions: MaskEvaluation.Predictions) -> String {
@@ -133,7 +143,7 @@ struct LearnSummary {
       }
     }
     var page = EvaluationPage(
-      model: model, facts: lines.prefix(4).map { $0 },
+      model: model, facts: facts.dropFirst().map { "\($0.label): \($0.text)" },
       bytes: documents.first.map { whole($0.mask) } ?? CacheBytes(keys: 0, values: 0),
       entries: entries)
     page.loss = result.dense.loss
@@ -141,11 +151,15 @@ struct LearnSummary {
     return page
   }
 
+  private func cost(_ mask: ChannelMask) -> CacheCost {
+    CacheCost(of: mask, elementBytes: elementBytes, slidingWindows: slidingWindows)
+  }
+
   private func bytes(_ mask: ChannelMask) -> CacheBytes {
-    CacheCost(of: mask, elementBytes: 2).bytes(mode, context: input.context)
+    cost(mask).bytes(mode, context: input.context)
   }
 
   private func whole(_ mask: ChannelMask) -> CacheBytes {
-    CacheCost(of: mask, elementBytes: 2).dense(context: input.context)
+    cost(mask).dense(context: input.context)
   }
 }

@@ -1,4 +1,5 @@
 import ByteIO
+import LeanKDecoder
 import StrictJSON
 import TensorFiles
 
@@ -90,15 +91,9 @@ enum TokenInput {
 
   /// `count` ids in 0..<vocabulary, the same for the same seed on every machine.
   static func random(count: Int, vocabulary: Int, seed: UInt64) -> [Int] {
-    var state = seed
-    return (0..<count).map { _ in
-      // SplitMix64; the bias of the remainder is below 2^-40 for any vocabulary.
-      state &+= 0x9E37_79B9_7F4A_7C15
-      var mixed = state
-      mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-      mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-      return Int((mixed ^ mixed >> 31) % UInt64(vocabulary))
-    }
+    var random = SplitMix64(seed: seed)
+    // The bias of the remainder is below 2^-40 for any vocabulary.
+    return (0..<count).map { _ in Int(random.next() % UInt64(vocabulary)) }
   }
 
   private static func fromJSON(_ path: String) throws -> [Int] {

@@ -67,9 +67,10 @@ import Testing
     }
   }
 
-  @Test func scoresDoNotDependOnThreadsOrOnTheOthersOfAPass() throws {
-    let alone = try Self.run("gemma2", draws: 2, threads: 1)
-    let together = try Self.run("gemma2", draws: 2, threads: 2, copies: 3)
+  @Test(arguments: ["gemma2", "gpt_oss", "mixtral", "qwen3_moe"])
+  func scoresDoNotDependOnThreadsOrOnTheOthersOfAPass(name: String) throws {
+    let alone = try Self.run(name, draws: 2, threads: 1)
+    let together = try Self.run(name, draws: 2, threads: 2, copies: 3)
     #expect(alone.scores[0] == together.scores[0])
     #expect(together.scores[1] != together.scores[0])
   }

@@ -3,9 +3,10 @@ import ByteIO
 /// Products of activations with weights.
 ///
 /// A product is cut into tiles of weight rows; each is widened to f32 and multiplied by one thread.
-/// Every element of a result is summed in one fixed order, whatever rows, tokens and threads are
-/// beside it: a row that is left by pruning gives the same bits as among all rows, and exact
-/// comparisons rest on that. That, and its speed where OpenBLAS does not know the processor, is why
+/// Every element of a result is summed in one fixed order, whatever rows and threads are beside it: a row
+/// that is left by pruning gives the same bits as among all rows, and exact comparisons rest on that.
+/// Other tokens do not matter either, but that up to `fewTokens` of them go another way, in another
+/// order: who must not depend on them gives a product the same tokens each time. That, and its speed where OpenBLAS does not know the processor, is why
 /// weights go through our own loops.
 extension ComputeContext {
   /// Up to this many tokens, weights are read once and widened in registers.

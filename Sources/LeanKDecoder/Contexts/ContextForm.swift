@@ -18,21 +18,14 @@ public struct ContextForm: Sendable {
     _ mask: ChannelMask, _ emptyHeads: AttentionPolicy.EmptyHeads, isStatic: Bool,
     of model: DecoderModel
   ) throws(DecoderError) {
-    let layers = model.description.layers
-    guard mask.layers.count == layers.count else {
-      throw DecoderError(
-        .geometry, "the mask has \(mask.layers.count) layers, the model \(layers.count)")
-    }
+    try model.description.requireLayers(of: mask)
     var middle: [[HeadAttention.Middle]] = []
-    for (index, layer) in layers.enumerated() {
-      let heads = mask.layers[index].heads
-      guard heads.count == layer.attention.kvHeads,
-        heads.allSatisfy({ $0.width == layer.attention.headDim })
-      else {
-        throw DecoderError(
-          .geometry,
-          "layer \(index): the mask has \(heads.count) KV heads of \(heads.first?.width ?? 0) channels, "
-            + "the model \(layer.attention.kvHeads) of \(layer.attention.headDim)")
+    for (index, layer) in model.description.layers.enumerated() {
+      let heads: [ChannelSet]
+      do throws(DecoderError) {
+        heads = try layer.attention.heads(of: mask.layers[index])
+      } catch {
+        throw DecoderError(error.code, "layer \(index): \(error.detail)")
       }
       middle.append(
         heads.map { kept in

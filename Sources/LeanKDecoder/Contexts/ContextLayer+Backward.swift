@@ -2,25 +2,24 @@ import ByteIO
 import LeanKModel
 
 extension ContextLayer {
-  /// What several derivatives at once of one group of sequences come to in this layer.
+  /// What several derivatives at once of one sequence come to in this layer.
   struct Gradients {
     /// By the residual stream that enters the layer, [copies * rows, hidden].
     let input: Matrix
-    /// By the factors on middle keys, summed over a part's queries: by copy and part, [KV heads *
-    /// head_dim].
-    let factors: [[[Float]]]
+    /// By the factors on middle keys, summed over the queries: by copy, [KV heads * head_dim].
+    let factors: [[Float]]
   }
 
-  /// The layer's forward pass over its queries again, now with a record. `calls` are those of the first
+  /// The layer's forward pass over its queries again, now with a record. `call` is that of the first
   /// time.
   func record(
-    _ stream: Matrix, _ calls: [Queries], _ form: ContextForm
+    _ stream: Matrix, _ call: Queries, _ form: ContextForm
   ) throws(DecoderError) -> (output: Matrix, record: LayerRecord) {
     var record: LayerRecord? = LayerRecord()
     let output = try weights.block.forward(
       stream, weights.feedForward, compute, record: &record
     ) { _ throws(DecoderError) in
-      weights.attention.output.forward(attend(calls, rows: stream.rows, form), compute)
+      weights.attention.output.forward(attend(call, form), compute)
     }.hidden
     return (output, record ?? LayerRecord())
   }
@@ -28,37 +27,33 @@ extension ContextLayer {
   /// From the derivatives by the stream that leaves the layer, one below the other, [copies * rows,
   /// hidden].
   func backward(
-    _ gradient: Matrix, _ calls: [Queries], _ form: ContextForm, _ record: LayerRecord
+    _ gradient: Matrix, _ call: Queries, _ form: ContextForm, _ record: LayerRecord
   ) throws(DecoderError) -> Gradients {
     let input = record.kept(\.attentionInput)
     let copies = gradient.rows / max(1, input.rows)
-    var factors: [[[Float]]] = []
+    var factors: [[Float]] = []
     let result = try weights.block.backward(
       gradient, weights.feedForward, record, compute
     ) { gradient throws(DecoderError) in
       var found = attendBackward(
-        weights.attention.output.backward(gradient, compute), calls, form, copies: copies)
+        weights.attention.output.backward(gradient, compute), call, form, copies: copies)
       factors = found.factors
-      rotateBack(&found.query, calls, copies: copies)
-      rotateBack(&found.key, calls, copies: copies)
+      rotateBack(&found.query, call)
+      rotateBack(&found.key, call)
       return weights.attention.projection.backward(
         query: found.query, key: found.key, value: found.value, input: input, compute)
     }
     return Gradients(input: result, factors: factors)
   }
 
-  private func rotateBack(_ gradient: inout Matrix, _ calls: [Queries], copies: Int) {
-    guard let geometry = description.attention.rotary?.geometry else { return }
-    let rows = gradient.rows / max(1, copies)
-    for copy in 0..<copies {
-      for part in calls.map(\.part) {
-        guard let table = part.table else { continue }
-        for (row, position) in zip(part.rows, part.positions) {
-          table.rotateBack(
-            &gradient, row: copy * rows + row, position: position, geometry,
-            description.attention.headDim)
-        }
-      }
+  private func rotateBack(_ gradient: inout Matrix, _ call: Queries) {
+    guard let table = call.table, let geometry = description.attention.rotary?.geometry else {
+      return
+    }
+    for row in 0..<gradient.rows {
+      table.rotateBack(
+        &gradient, row: row, position: call.positions.lowerBound + row % call.positions.count,
+        geometry, description.attention.headDim)
     }
   }
 
@@ -70,59 +65,49 @@ extension ContextLayer {
     var query: Matrix
     var key: Matrix
     var value: Matrix
-    var factors: [[[Float]]]
+    var factors: [[Float]]
   }
 
   /// `gradient`: by attention before the output projection, [copies * rows, query heads * head_dim].
   private func attendBackward(
-    _ gradient: Matrix, _ calls: [Queries], _ form: ContextForm, copies: Int
+    _ gradient: Matrix, _ call: Queries, _ form: ContextForm, copies: Int
   ) -> AttentionGradients {
     let attention = description.attention
     let kvWidth = attention.kvHeads * attention.headDim
-    let rows = gradient.rows / max(1, copies)
     var result = AttentionGradients(
       query: Matrix(rows: gradient.rows, columns: gradient.columns),
       key: Matrix(rows: gradient.rows, columns: kvWidth),
       value: Matrix(rows: gradient.rows, columns: kvWidth), factors: [])
-    let units = calls.indices.flatMap { call in
-      (0..<attention.kvHeads).map { (call: call, kvHead: $0) }
-    }
     var factors: [[[Float]]] = []
     result.query.values.withDisjointElements { query in
       result.key.values.withDisjointElements { key in
         result.value.values.withDisjointElements { value in
-          factors = compute.concurrentMap(units.count) { index in
+          factors = compute.concurrentMap(attention.kvHeads) { kvHead in
             let unit = HeadUnit(
-              layer: self, call: calls[units[index].call], kvHead: units[index].kvHead,
-              middle: form.middle(layer: self.index, kvHead: units[index].kvHead), rows: rows)
+              layer: self, call: call, kvHead: kvHead,
+              middle: form.middle(layer: index, kvHead: kvHead))
             return unit.backward(
               gradient, copies: copies, toQuery: query, toKey: key, toValue: value)
           }
         }
       }
     }
-    result.factors = (0..<copies).map { copy in
-      calls.indices.map { call in
-        (0..<attention.kvHeads).flatMap { factors[call * attention.kvHeads + $0][copy] }
-      }
-    }
+    result.factors = (0..<copies).map { copy in factors.flatMap { $0[copy] } }
     return result
   }
 }
 
-/// One KV head of one part, and the query heads that share it: one thread's work.
+/// One KV head, and the query heads that share it: one thread's work.
 private struct HeadUnit {
   let layer: ContextLayer
   let call: ContextLayer.Queries
   let kvHead: Int
   let middle: HeadAttention.Middle
-  /// Rows of all parts.
-  let rows: Int
 
   /// Queries that meet their keys at once.
   private static let block = 64
 
-  /// Writes this head's columns of this part's rows; returns the derivatives by its factors, by copy.
+  /// Writes this head's columns; returns the derivatives by its factors, by copy.
   func backward(
     _ gradient: Matrix, copies: Int, toQuery: DisjointElements<Float>,
     toKey: DisjointElements<Float>, toValue: DisjointElements<Float>
@@ -131,30 +116,26 @@ private struct HeadUnit {
     let headDim = attention.headDim
     let width = attention.queryHeads * headDim
     let kvWidth = attention.kvHeads * headDim
-    let own = call.part.positions.lowerBound
+    let (rows, own) = (call.positions.count, call.positions.lowerBound)
     let (keys, values) = layer.slices(call.seen, kvHead: kvHead)
     var factors = [[Float]](
       repeating: [Float](repeating: 0, count: headDim), count: copies)
     for number in kvHead * attention.group..<(kvHead + 1) * attention.group {
       let head = layer.head(number)
       for block in (0..<call.views.count).blocks(of: Self.block) {
-        let first = call.part.firstRow + block.lowerBound
         let views = call.views[block]
-        let queries = HeadSlice(
-          call.queries.values, width: width, tokens: first..<first + block.count,
-          columns: layer.columns(number))
+        let queries = layer.slice(call, head: number, rows: block)
         let weights = head.weights(queries, keys, views, middle, slopes: true).normalised()
         for copy in 0..<copies {
-          let start = copy * rows + first
+          let start = copy * rows + block.lowerBound
           let found = head.inputGradients(
             weights, queries, keys, values, views, middle,
             output: HeadSlice(
               gradient.values, width: width, tokens: start..<start + block.count,
               columns: layer.columns(number)), own: own)
           add(found.queries, to: toQuery, row: start, width: width, head: number)
-          let ownRow = copy * rows + call.part.firstRow
-          add(found.keys, to: toKey, row: ownRow, width: kvWidth, head: kvHead)
-          add(found.values, to: toValue, row: ownRow, width: kvWidth, head: kvHead)
+          add(found.keys, to: toKey, row: copy * rows, width: kvWidth, head: kvHead)
+          add(found.values, to: toValue, row: copy * rows, width: kvWidth, head: kvHead)
           for channel in 0..<headDim { factors[copy][channel] += found.factors[channel] }
         }
       }

@@ -3,7 +3,7 @@ import LeanKMask
 import LeanKModel
 
 /// One layer of a pass over contexts: projections, rotation, attention and feed-forward for tokens of
-/// one or several sequences.
+/// a sequence.
 struct ContextLayer: Sendable {
   let index: Int
   let description: LayerDescription
@@ -13,41 +13,29 @@ struct ContextLayer: Sendable {
   /// Queries of a matrix product.
   private static let block = 64
 
-  /// Tokens of one sequence among the rows of a matrix.
-  struct Part: Sendable {
-    let sequence: ContextSequence
-    /// Their positions; the first one's row is `firstRow`.
-    let positions: Range<Int>
-    let firstRow: Int
-    let table: RotaryTable?
-
-    var rows: Range<Int> { firstRow..<firstRow + positions.count }
-  }
-
-  /// Rotated queries and the keys and values that they see, of one part.
+  /// Rotated queries and the keys and values that they see.
   struct Queries: Sendable {
     /// Which of the pass's sequences.
     let number: Int
-    let part: Part
-    /// [rows of all parts, query heads * head_dim]
+    /// Theirs in the sequence.
+    let positions: Range<Int>
+    let table: RotaryTable?
+    /// [positions, query heads * head_dim]
     let queries: Matrix
     let seen: ContextKeys
     let views: [HeadAttention.View]
   }
 
-  /// Rotated queries, keys and values of `x`, which has been normed.
+  /// Rotated queries, keys and values of `x`, which has been normed and is the tokens at `positions`.
   func project(
-    _ x: Matrix, _ parts: [Part]
+    _ x: Matrix, _ positions: Range<Int>, _ table: RotaryTable?
   ) -> (query: Matrix, key: Matrix, value: Matrix) {
     var (query, key, value) = weights.attention.projection.forward(x, compute)
-    if let geometry = description.attention.rotary?.geometry {
+    if let table, let geometry = description.attention.rotary?.geometry {
       let headDim = description.attention.headDim
-      for part in parts {
-        guard let table = part.table else { continue }
-        for (row, position) in zip(part.rows, part.positions) {
-          table.rotate(&query, row: row, position: position, geometry, headDim)
-          table.rotate(&key, row: row, position: position, geometry, headDim)
-        }
+      for (row, position) in positions.enumerated() {
+        table.rotate(&query, row: row, position: position, geometry, headDim)
+        table.rotate(&key, row: row, position: position, geometry, headDim)
       }
     }
     return (query, key, value)
@@ -74,39 +62,34 @@ struct ContextLayer: Sendable {
     )
   }
 
-  /// Attention of all parts' queries: [rows, query heads * head_dim].
-  func attend(_ calls: [Queries], rows: Int, _ form: ContextForm) -> Matrix {
+  /// A query head's queries of the rows `rows`.
+  func slice(_ call: Queries, head: Int, rows: Range<Int>) -> HeadSlice {
+    HeadSlice(
+      call.queries.values, width: description.attention.queryHeads * description.attention.headDim,
+      tokens: rows, columns: columns(head))
+  }
+
+  /// Attention of all queries: [rows, query heads * head_dim].
+  func attend(_ call: Queries, _ form: ContextForm) -> Matrix {
     let attention = description.attention
-    var units: [(call: Int, head: Int, rows: Range<Int>)] = []
-    for (index, call) in calls.enumerated() {
-      for head in 0..<attention.queryHeads {
-        for block in (0..<call.views.count).blocks(of: Self.block) {
-          units.append((index, head, block))
-        }
-      }
-    }
     // The longest first: later queries see more keys.
-    units.sort { $0.rows.lowerBound > $1.rows.lowerBound }
+    let units = (0..<call.views.count).blocks(of: Self.block).reversed().flatMap { rows in
+      (0..<attention.queryHeads).map { (head: $0, rows: rows) }
+    }
     let width = attention.queryHeads * attention.headDim
-    var result = Matrix(rows: rows, columns: width)
-    let all = units
+    var result = Matrix(rows: call.views.count, columns: width)
     result.values.withDisjointElements { out in
-      compute.concurrently(all.count) { number in
-        let unit = all[number]
-        let call = calls[unit.call]
+      compute.concurrently(units.count) { number in
+        let unit = units[number]
         let kvHead = unit.head / attention.group
         let (keys, values) = slices(call.seen, kvHead: kvHead)
-        let first = call.part.firstRow + unit.rows.lowerBound
-        let queries = HeadSlice(
-          call.queries.values, width: width, tokens: first..<first + unit.rows.count,
-          columns: columns(unit.head))
         let head = head(unit.head)
         let weights = head.weights(
-          queries, keys, call.views[unit.rows], form.middle(layer: index, kvHead: kvHead))
+          slice(call, head: unit.head, rows: unit.rows), keys, call.views[unit.rows],
+          form.middle(layer: index, kvHead: kvHead))
         let output = head.output(weights, values)
-        for row in 0..<unit.rows.count {
-          let place = (first + row) * width + columns(unit.head).lowerBound
-          let from = row * attention.headDim..<(row + 1) * attention.headDim
+        for (row, from) in zip(unit.rows, output.indices.blocks(of: attention.headDim)) {
+          let place = row * width + columns(unit.head).lowerBound
           _ = unsafe out.part(place..<place + attention.headDim)
             .update(fromContentsOf: output[from])
         }

@@ -6,7 +6,10 @@ import LeanKModel
 /// through in several forms side by side, as if they were decoded one by one.
 ///
 /// What comes before the queries goes through densely, once for all forms. Weights are read once;
-/// memory holds a layer, the residual streams, and one layer's keys and values.
+/// memory holds a layer, the residual streams, and one sequence's keys and values.
+///
+/// Sequences go through a layer one after another: how many tokens a product has decides by which loops
+/// it is summed, and no result may depend on the sequences beside it.
 public struct ContextPass {
   let store: WeightStore
   let compute: ComputeContext
@@ -17,9 +20,6 @@ public struct ContextPass {
   private var prompts: [Matrix] = []
   /// Residual streams of the queries, [queries, hidden] by form and sequence.
   private var streams: [[Matrix]] = []
-
-  /// Rows that go through a layer's products at once, unless a single sequence has more.
-  private static let rows = 2048
 
   /// What goes through: `tokens`, of which the last `queries` are looked at.
   public struct Context: Sendable {
@@ -62,7 +62,7 @@ public struct ContextPass {
   }
 
   /// Sees a layer's queries of one form before they attend.
-  typealias Visitor = (ContextLayer, _ residual: Matrix, [ContextLayer.Queries])
+  typealias Visitor = (ContextLayer, _ residual: Matrix, ContextLayer.Queries)
     throws(DecoderError) -> Void
 
   /// Takes everything through all layers; returns the hidden states of the queries after the final
@@ -88,13 +88,10 @@ public struct ContextPass {
       let layer = ContextLayer(
         index: index, description: layers[index], weights: try store.layer(index),
         compute: compute)
-      var seen: [ContextKeys] = []
       for number in sequences.indices {
-        seen.append(try advancePrompt(number, layer, isLast: index == layers.count - 1))
-      }
-      for form in forms.indices {
-        for group in groups {
-          try advance(group, form: form, layer, seen, visited: visited, visit: visit)
+        let seen = try advancePrompt(number, layer, isLast: index == layers.count - 1)
+        for form in forms.indices {
+          try advance(number, form: form, layer, seen, visited: visited, visit: visit)
         }
       }
       try layerDone(index)
@@ -120,22 +117,6 @@ public struct ContextPass {
     streams = forms.map { _ in queries }
   }
 
-  /// Sequences whose queries go through a layer together.
-  private var groups: [Range<Int>] {
-    var groups: [Range<Int>] = []
-    var rows = 0
-    for (index, sequence) in sequences.enumerated() {
-      rows += sequence.queries.count
-      if let last = groups.last, rows <= Self.rows {
-        groups[groups.count - 1] = last.lowerBound..<index + 1
-      } else {
-        groups.append(index..<index + 1)
-        rows = sequence.queries.count
-      }
-    }
-    return groups
-  }
-
   /// Takes one sequence's prompt through a layer; returns its keys and values there.
   private mutating func advancePrompt(
     _ number: Int, _ layer: ContextLayer, isLast: Bool
@@ -143,64 +124,52 @@ public struct ContextPass {
     let sequence = sequences[number]
     var seen = ContextKeys()
     guard sequence.prompt > 0 else { return seen }
-    let part = ContextLayer.Part(
-      sequence: sequence, positions: 0..<sequence.prompt, firstRow: 0,
-      table: rotations[number][layer.index])
+    let positions = 0..<sequence.prompt
+    let table = rotations[number][layer.index]
     let block = layer.weights.block
     if isLast {
       // Nothing reads what the last layer makes of a prompt.
       let normed = block.attentionNorm?.forward(prompts[number], compute) ?? prompts[number]
-      let (_, key, value) = layer.project(normed, [part])
-      seen.append(key, value, rows: part.rows)
+      let (_, key, value) = layer.project(normed, positions, table)
+      seen.append(key, value)
       return seen
     }
     var record: LayerRecord?
     prompts[number] = try block.forward(
       prompts[number], layer.weights.feedForward, compute, record: &record
     ) { normed throws(DecoderError) in
-      let (query, key, value) = layer.project(normed, [part])
-      seen.append(key, value, rows: part.rows)
+      let (query, key, value) = layer.project(normed, positions, table)
+      seen.append(key, value)
       let queries = ContextLayer.Queries(
-        number: number, part: part, queries: query, seen: seen,
-        views: sequence.views(part.positions, layer.description.attention))
-      let values = layer.attend([queries], rows: query.rows, .dense)
+        number: number, positions: positions, table: table, queries: query, seen: seen,
+        views: sequence.views(positions, layer.description.attention))
+      let values = layer.attend(queries, .dense)
       return layer.weights.attention.output.forward(values, compute)
     }.hidden
     return seen
   }
 
-  /// Takes the queries of a group of sequences through a layer in one form.
+  /// Takes one sequence's queries through a layer in one form; `seen` are its prompt's keys and values.
   private mutating func advance(
-    _ group: Range<Int>, form: Int, _ layer: ContextLayer, _ seen: [ContextKeys],
-    visited: Int, visit: Visitor
+    _ number: Int, form: Int, _ layer: ContextLayer, _ seen: ContextKeys, visited: Int,
+    visit: Visitor
   ) throws(DecoderError) {
-    var parts: [ContextLayer.Part] = []
-    var rows = 0
-    for number in group {
-      let sequence = sequences[number]
-      parts.append(
-        ContextLayer.Part(
-          sequence: sequence, positions: sequence.queries, firstRow: rows,
-          table: rotations[number][layer.index]))
-      rows += sequence.queries.count
-    }
-    let stream = Matrix(joining: group.map { streams[form][$0] })
+    let sequence = sequences[number]
+    let table = rotations[number][layer.index]
+    let stream = streams[form][number]
     var record: LayerRecord?
-    let hidden = try layer.weights.block.forward(
+    streams[form][number] = try layer.weights.block.forward(
       stream, layer.weights.feedForward, compute, record: &record
     ) { normed throws(DecoderError) in
-      let (query, key, value) = layer.project(normed, parts)
-      let calls = zip(parts, group).map { part, number in
-        var seen = seen[number]
-        seen.append(key, value, rows: part.rows)
-        return ContextLayer.Queries(
-          number: number, part: part, queries: query, seen: seen,
-          views: part.sequence.views(part.positions, layer.description.attention))
-      }
-      if form == visited { try visit(layer, stream, calls) }
-      let values = layer.attend(calls, rows: rows, forms[form])
+      let (query, key, value) = layer.project(normed, sequence.queries, table)
+      var seen = seen
+      seen.append(key, value)
+      let queries = ContextLayer.Queries(
+        number: number, positions: sequence.queries, table: table, queries: query, seen: seen,
+        views: sequence.views(sequence.queries, layer.description.attention))
+      if form == visited { try visit(layer, stream, queries) }
+      let values = layer.attend(queries, forms[form])
       return layer.weights.attention.output.forward(values, compute)
     }.hidden
-    for (part, number) in zip(parts, group) { streams[form][number] = hidden.rows(part.rows) }
   }
 }

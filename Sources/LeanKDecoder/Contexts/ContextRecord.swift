@@ -11,14 +11,8 @@ public struct ContextRecord {
   private let compute: ComputeContext
   private let form: ContextForm
   private let layerCount: Int
-  /// By layer and group of sequences.
-  private var layers: [[Group]]
-
-  /// Sequences that go through a layer together.
-  private struct Group {
-    let stream: Matrix
-    let calls: [ContextLayer.Queries]
-  }
+  /// What entered a layer and what its queries saw, by layer and sequence.
+  private var layers: [[(stream: Matrix, call: ContextLayer.Queries)]]
 
   /// Rows of derivatives that go back through a layer's products at once, unless one has more.
   private static let rows = 2048
@@ -31,8 +25,8 @@ public struct ContextRecord {
     layers = Array(repeating: [], count: layerCount)
   }
 
-  mutating func keep(_ layer: Int, _ stream: Matrix, _ calls: [ContextLayer.Queries]) {
-    layers[layer].append(Group(stream: stream, calls: calls))
+  mutating func keep(_ layer: Int, _ stream: Matrix, _ call: ContextLayer.Queries) {
+    layers[layer].append((stream, call))
   }
 
   /// Derivatives that came back through all layers.
@@ -60,20 +54,18 @@ public struct ContextRecord {
         index: index, description: store.model.description.layers[index],
         weights: try store.layer(index, before: index - 1), compute: compute)
       var factors = Array(repeating: [[Float]](), count: copies)
-      var first = 0
-      for group in layers[index] {
-        let (output, record) = try layer.record(group.stream, group.calls, form)
-        let sequences = first..<first + group.calls.count
-        first = sequences.upperBound
-        let step = max(1, Self.rows / max(1, group.stream.rows))
-        for some in (0..<copies).blocks(of: step) {
-          var gradient = join(result.inputs, sequences, some, of: copies)
+      for (sequence, (stream, call)) in layers[index].enumerated() {
+        let (output, record) = try layer.record(stream, call, form)
+        let rows = stream.rows
+        for some in (0..<copies).blocks(of: max(1, Self.rows / max(1, rows))) {
+          let part = some.lowerBound * rows..<some.upperBound * rows
+          var gradient = result.inputs[sequence].rows(part)
           if index == layerCount - 1 {
             gradient = try store.finishBackward(gradient, input: output, compute)
           }
-          let found = try layer.backward(gradient, group.calls, form, record)
-          for (number, copy) in some.enumerated() { factors[copy] += found.factors[number] }
-          split(found.input, into: &result.inputs, group.calls, first: sequences.lowerBound, some)
+          let found = try layer.backward(gradient, call, form, record)
+          for (number, copy) in some.enumerated() { factors[copy].append(found.factors[number]) }
+          result.inputs[sequence].replace(rowsFrom: part.lowerBound, with: found.input)
         }
       }
       result.factors[index] = factors
@@ -81,34 +73,6 @@ public struct ContextRecord {
     }
     store.endPass()
     return result
-  }
-
-  /// Some copies of a group's sequences, a copy after another: [copies * rows, hidden].
-  private func join(
-    _ gradient: [Matrix], _ sequences: Range<Int>, _ some: Range<Int>, of copies: Int
-  ) -> Matrix {
-    Matrix(
-      joining: some.flatMap { copy in
-        sequences.map { sequence in
-          let rows = gradient[sequence].rows / copies
-          return gradient[sequence].rows(copy * rows..<(copy + 1) * rows)
-        }
-      })
-  }
-
-  private func split(
-    _ joined: Matrix, into gradient: inout [Matrix], _ calls: [ContextLayer.Queries], first: Int,
-    _ some: Range<Int>
-  ) {
-    var row = 0
-    for copy in some {
-      for (number, call) in calls.enumerated() {
-        let rows = call.part.rows.count
-        gradient[first + number].replace(
-          rowsFrom: copy * rows, with: joined.rows(row..<row + rows))
-        row += rows
-      }
-    }
   }
 }
 
@@ -125,8 +89,8 @@ extension ContextPass {
     var record = ContextRecord(store, forms[form], compute)
     let hidden = try run(
       visiting: form, progress: progress,
-      visit: { layer, stream, calls throws(DecoderError) in
-        record.keep(layer.index, stream, calls)
+      visit: { layer, stream, call throws(DecoderError) in
+        record.keep(layer.index, stream, call)
       }, layerDone: { _ throws(DecoderError) in })
     return (hidden, record)
   }

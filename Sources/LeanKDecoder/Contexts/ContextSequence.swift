@@ -36,8 +36,9 @@ struct ContextKeys: Sendable {
   var keys: [Float] = []
   var values: [Float] = []
 
-  mutating func append(_ keys: Matrix, _ values: Matrix, rows: Range<Int>) {
-    self.keys += keys.rows(rows).values
-    self.values += values.rows(rows).values
+  /// Adds some tokens' rows.
+  mutating func append(_ keys: Matrix, _ values: Matrix) {
+    self.keys += keys.values
+    self.values += values.values
   }
 }

@@ -74,15 +74,13 @@ public struct CurvaturePass {
     let way = throughModel ? 2 : 1
     let hidden = try pass.run(
       progress: { done, total throws(DecoderError) in try progress(done, way * total) },
-      visit: { context, stream, calls throws(DecoderError) in
-        if throughModel { record.keep(context.index, stream, calls) }
-        let numbers = calls.map { request.contexts[$0.number].number }
-        let found = LayerCurvature(context, stream, calls)
-        for (call, score) in zip(
-          calls, found.scores(numbers: numbers, draws: request.draws, seed: request.seed))
-        {
-          scores[call.number].append(score)
-        }
+      visit: { context, stream, call throws(DecoderError) in
+        if throughModel { record.keep(context.index, stream, call) }
+        let found = LayerCurvature(context, stream, call)
+        scores[call.number].append(
+          found.scores(
+            number: request.contexts[call.number].number, draws: request.draws,
+            seed: request.seed))
         layer.append(found)
       },
       layerDone: { index throws(DecoderError) in

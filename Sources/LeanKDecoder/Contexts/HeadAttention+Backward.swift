@@ -26,18 +26,16 @@ extension HeadAttention {
     _ scores: [Float], _ weights: Weights, _ queries: HeadSlice, _ keys: HeadSlice,
     _ views: ArraySlice<View>
   ) -> [Float] {
-    let width = weights.keys.count
-    var middle = scores
-    for (row, view) in views.enumerated() {
-      let start = row * width - weights.keys.lowerBound
-      for index in row * width..<start + view.middle.lowerBound { middle[index] = 0 }
-      for index in start + view.middle.upperBound..<(row + 1) * width { middle[index] = 0 }
-    }
-    let sums = keys.tokens(weights.keys).weightedSums(middle, rows: views.count)
-    var result = [Float](repeating: 0, count: keys.rows.width)
-    for row in 0..<views.count {
-      for channel in result.indices {
-        result[channel] += queries[row, channel] * sums[row * result.count + channel]
+    factorGradient(queries, middle: sum(scores, weights, keys, views, isMiddle: true))
+  }
+
+  /// The same from the middle keys weighted by each query's `scores`, [queries, head_dim].
+  func factorGradient(_ queries: HeadSlice, middle: [Float]) -> [Float] {
+    let width = queries.rows.width
+    var result = [Float](repeating: 0, count: width)
+    for row in 0..<queries.rows.count {
+      for channel in 0..<width {
+        result[channel] += queries[row, channel] * middle[row * width + channel]
       }
     }
     return result

@@ -20,12 +20,7 @@ extension HeadAttention {
     let near = sum(scores, weights, keys, views, isMiddle: false)
     var toQueries = sum(scores, weights, keys, views, isMiddle: true)
     let width = keys.rows.width
-    var factors = [Float](repeating: 0, count: width)
-    for row in 0..<views.count {
-      for channel in 0..<width {
-        factors[channel] += queries[row, channel] * toQueries[row * width + channel]
-      }
-    }
+    let factors = factorGradient(queries, middle: toQueries)
     if case .scaled(let scale) = middle {
       for index in toQueries.indices { toQueries[index] *= scale[index % width] }
     }
@@ -55,19 +50,23 @@ extension HeadAttention {
   }
 
   /// Sums of the middle keys, or of the others, weighted by each query's `scores`: [queries, head_dim].
-  private func sum(
+  func sum(
     _ scores: [Float], _ weights: Weights, _ keys: HeadSlice, _ views: ArraySlice<View>,
     isMiddle: Bool
   ) -> [Float] {
     let width = weights.keys.count
     var result = [Float](repeating: 0, count: views.count * keys.rows.width)
     for part in parts(views, weights.keys, isMiddle: isMiddle) where !part.isEmpty {
-      var taken: [Float] = []
-      taken.reserveCapacity(views.count * part.count)
+      var taken = [Float](repeating: 0, count: views.count * part.count)
       for (row, view) in views.enumerated() {
-        let first = row * width - weights.keys.lowerBound
-        for key in part {
-          taken.append(view.middle.contains(key) == isMiddle ? scores[first + key] : 0)
+        let (from, to) = (
+          row * width - weights.keys.lowerBound, row * part.count - part.lowerBound
+        )
+        let middle = view.middle.clamped(to: part)
+        for keys in isMiddle
+          ? [middle] : [part.lowerBound..<middle.lowerBound, middle.upperBound..<part.upperBound]
+        {
+          for key in keys { taken[to + key] = scores[from + key] }
         }
       }
       let sums = keys.tokens(part).weightedSums(taken, rows: views.count)

@@ -12,24 +12,22 @@ public struct Prediction: Sendable, Hashable {
 }
 
 extension WeightStore {
-  /// Logits that are in memory at a time.
-  private static let logitBlock = 8 << 20
-
-  /// What hidden states after the final norm predict, [rows, hidden] by form, the first of which is
-  /// the dense model's; `following` has the token after each row. Returns one prediction a row by form.
-  /// Fails with `.notFinite` where a logit is not.
+  /// What hidden states after the final norm predict, [rows, hidden] by form and sequence, the first form
+  /// being the dense model's; `following` has the token after each row of all sequences. Returns one
+  /// prediction a row by form. Fails with `.notFinite` where a logit is not.
   public func predictions(
-    _ hidden: [Matrix], following: [Int32], _ compute: ComputeContext
+    _ hidden: [[Matrix]], following: [Int32], _ compute: ComputeContext
   ) throws(DecoderError) -> [[Prediction]] {
-    precondition(hidden.allSatisfy { $0.rows == following.count })
+    precondition(hidden.allSatisfy { $0.reduce(0) { $0 + $1.rows } == following.count })
     var table = LogitTable(
       sides: hidden.count, following: following,
       comparing: hidden.indices.dropFirst().map { .init(reference: 0, other: $0) })
-    let rows = max(1, hidden.reduce(0) { $0 + $1.rows })
-    let step = min(headStep, max(64, Self.logitBlock / rows))
+    let step = headStep(rows: hidden.count * following.count)
     for range in (0..<model.description.vocabularySize).blocks(of: step) {
       let head = try head(range)
-      table.add(range, hidden.map { head.logits($0, compute) }, compute)
+      // Sequence by sequence, as everywhere in a pass.
+      table.add(
+        range, hidden.map { Matrix(joining: $0.map { head.logits($0, compute) }) }, compute)
     }
     for side in hidden.indices where table.firstNonFinite(side: side) != nil {
       throw DecoderError(

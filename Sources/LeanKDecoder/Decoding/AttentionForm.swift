@@ -28,10 +28,7 @@ public enum AttentionForm: Sendable, Hashable {
   func layers(
     of model: ModelDescription, _ policy: AttentionPolicy
   ) throws(DecoderError) -> [any LayerAttention] {
-    for mask in masks where mask.layers.count != model.layers.count {
-      throw DecoderError(
-        .geometry, "the mask has \(mask.layers.count) layers, the model \(model.layers.count)")
-    }
+    for mask in masks { try model.requireLayers(of: mask) }
     var layers: [any LayerAttention] = []
     for index in model.layers.indices {
       do throws(DecoderError) {
@@ -57,16 +54,7 @@ public enum AttentionForm: Sendable, Hashable {
   ) throws(DecoderError) -> any LayerAttention {
     let attention = model.layers[index].attention
     func heads(_ mask: ChannelMask) throws(DecoderError) -> [ChannelSet] {
-      let heads = mask.layers[index].heads
-      guard heads.count == attention.kvHeads,
-        heads.allSatisfy({ $0.width == attention.headDim })
-      else {
-        throw DecoderError(
-          .geometry,
-          "the mask has \(heads.count) KV heads of \(heads.first?.width ?? 0) channels, the model "
-            + "\(attention.kvHeads) of \(attention.headDim)")
-      }
-      return heads
+      try attention.heads(of: mask.layers[index])
     }
     switch self {
     case .reference(let mask, let order):

@@ -29,3 +29,27 @@ extension ModelDescription {
     }
   }
 }
+
+extension ModelDescription {
+  /// Fails with `.geometry` unless the mask has this model's number of layers.
+  func requireLayers(of mask: ChannelMask) throws(DecoderError) {
+    guard mask.layers.count == layers.count else {
+      throw DecoderError(
+        .geometry, "the mask has \(mask.layers.count) layers, the model \(layers.count)")
+    }
+  }
+}
+
+extension AttentionDescription {
+  /// Kept channels of a mask's layer. Fails with `.geometry` unless its KV heads are this layer's.
+  func heads(of mask: LayerMask) throws(DecoderError) -> [ChannelSet] {
+    let heads = mask.heads
+    guard heads.count == kvHeads, heads.allSatisfy({ $0.width == headDim }) else {
+      throw DecoderError(
+        .geometry,
+        "the mask has \(heads.count) KV heads of \(heads.first?.width ?? 0) channels, the model "
+          + "\(kvHeads) of \(headDim)")
+    }
+    return heads
+  }
+}

@@ -77,8 +77,8 @@ public struct Lockstep {
     guard let size = vocabulary.first, vocabulary.allSatisfy({ $0 == size }) else {
       throw DecoderError(.geometry, "the sides of a run differ in their vocabulary")
     }
-    let rows = max(1, hidden.reduce(0) { $0 + $1.rows })
-    let step = min(sessions.map(\.store.headStep).min() ?? 1, max(64, Self.logitBlock / rows))
+    let rows = hidden.reduce(0) { $0 + $1.rows }
+    let step = sessions.map { $0.store.headStep(rows: rows) }.min() ?? 1
     for range in (0..<size).blocks(of: step) {
       var logits: [Matrix] = []
       var head: (store: WeightStore, block: OutputHead)?
@@ -91,9 +91,6 @@ public struct Lockstep {
       try body(range, logits)
     }
   }
-
-  /// Logits of all sessions that are in memory at a time.
-  private static let logitBlock = 8 << 20
 
   /// The sessions' likeliest tokens after the last row of `hidden`: the highest logit, ties to the
   /// lowest id.

@@ -6,15 +6,14 @@ public struct Sampler: Sendable {
   public let temperature: Double
   /// Share of probability that the likeliest tokens have to have together; the others are left out.
   public let topP: Double
-  /// SplitMix64's state, so that a seed gives the same tokens on every machine.
-  private var state: UInt64
+  private var random: SplitMix64
 
   /// nil unless `temperature` is at least 0 and finite, and `topP` above 0 and at most 1.
   public init?(temperature: Double = 0, topP: Double = 1, seed: UInt64 = 0) {
     guard temperature >= 0, temperature.isFinite, topP > 0, topP <= 1 else { return nil }
     self.temperature = temperature
     self.topP = topP
-    state = seed
+    random = SplitMix64(seed: seed)
   }
 
   /// A token for the logits of one position, [1, vocabulary], which are finite.
@@ -45,11 +44,6 @@ public struct Sampler: Sendable {
 
   /// A number in 0..<1 with 53 bits.
   private mutating func uniform() -> Double {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-    mixed ^= mixed >> 31
-    return Double(mixed >> 11) * 0x1p-53
+    Double(random.next() >> 11) * 0x1p-53
   }
 }

@@ -119,4 +119,10 @@ public final class WeightStore {
 
   /// Tokens of the vocabulary whose projection is read at a time.
   var headStep: Int { max(1, Self.headBlock / max(1, model.description.hiddenSize * 4)) }
+
+  /// Logits that are in memory at a time.
+  private static let logitBlock = 8 << 20
+
+  /// Tokens of the vocabulary whose logits for `rows` positions are made at a time.
+  func headStep(rows: Int) -> Int { min(headStep, max(64, Self.logitBlock / max(1, rows))) }
 }

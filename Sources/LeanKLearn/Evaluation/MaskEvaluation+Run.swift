@@ -61,10 +61,9 @@ extension MaskEvaluation {
     let counts = samples.map { $0.countsAsText ? $0.queries : $0.answer }
     let following = zip(samples, counts).flatMap { Array($0.tokens.suffix($1)) }
     let rows = hidden.map { matrices in
-      Matrix(
-        joining: zip(matrices, counts).map { matrix, count in
-          matrix.rows(matrix.rows - count..<matrix.rows)
-        })
+      zip(matrices, counts).map { matrix, count in
+        matrix.rows(matrix.rows - count..<matrix.rows)
+      }
     }
     let predictions = try store.predictions(rows, following: following, compute)
     return predictions.map { form in

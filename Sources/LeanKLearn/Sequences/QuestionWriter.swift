@@ -1,3 +1,5 @@
+import LeanKDecoder
+
 /// The words of one retrieval sample: facts, a question about some of them, and its answer.
 struct QuestionWriter {
   /// How facts and questions are worded.

@@ -1,4 +1,5 @@
 public import ByteIO
+import LeanKDecoder
 public import LeanKTokenizer
 
 /// Samples that end in a question about something that the context says far before: facts that are

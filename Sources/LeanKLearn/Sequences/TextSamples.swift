@@ -1,4 +1,5 @@
 public import ByteIO
+import LeanKDecoder
 
 /// Plain samples: stretches of a text, of which a model has to predict the last tokens.
 public struct TextSamples: Sendable {
